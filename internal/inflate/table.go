@@ -1,0 +1,207 @@
+package inflate
+
+import "sync"
+
+// A table translates the next bits of the input to an entry. The codes that are longer than the table's index have
+// entries in tables of a second level, which lie behind it.
+//
+// The parts of an entry, from the lowest bit on:
+//
+//	6 bits  how many bits it takes from the input, extra bits included
+//	1 bit   -
+//	1 bit   literal
+//	6 bits  where the extra bits begin; of an entry that leads deeper, the bits of that table's index
+//	1 bit   deeper
+//	1 bit   special: neither literal nor length nor distance
+//	16 bits the literal; the least length or distance; where the deeper table begins
+//
+// A special entry that is neither deeper nor endOfBlock stands for bits without meaning.
+const (
+	literal    = 1 << 7
+	deeper     = 1 << 14
+	special    = 1 << 15
+	endOfBlock = 1 << 16 // its value, which others that are special and not deeper do not have
+)
+
+// The alphabets of RFC 1951: symbols in use, bits of a table's index, and the room for tables of both levels, which is
+// a power of two above what any code needs.
+const (
+	maxLit, maxDist = 286, 30
+	maxBits         = 15
+
+	litBits, litSize   = 11, 4096
+	distBits, distSize = 8, 512
+	codeBits, codeSize = 7, 128
+)
+
+type (
+	litTable  [litSize]uint32
+	distTable [distSize]uint32
+	codeTable [codeSize]uint32
+)
+
+// codeOrder is the order in which the lengths of the code of code lengths are sent.
+var codeOrder = [19]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
+
+// The entries of symbols, but for their codes: literals and lengths, distances, code lengths.
+var (
+	litSymbols = func() (s [288]uint32) {
+		for i := range 256 {
+			s[i] = uint32(i)<<16 | literal
+		}
+		s[256] = special | endOfBlock
+		least := uint32(3)
+		for i := range uint32(28) {
+			extra := max(i/4, 1) - 1
+			s[257+i] = least<<16 | extra
+			least += 1 << extra
+		}
+		s[285] = 258 << 16
+		s[286], s[287] = special, special
+		return s
+	}()
+	distSymbols = func() (s [32]uint32) {
+		least := uint32(1)
+		for i := range uint32(30) {
+			extra := max(i/2, 1) - 1
+			s[i] = least<<16 | extra
+			least += 1 << extra
+		}
+		s[30], s[31] = special, special
+		return s
+	}()
+	codeSymbols = func() (s [19]uint32) {
+		for i := range s {
+			s[i] = uint32(i) << 16
+		}
+		return s
+	}()
+)
+
+// fixedTables are those of RFC 1951 section 3.2.6.
+var fixedTables = sync.OnceValue(func() *struct {
+	lit  litTable
+	dist distTable
+} {
+	t := new(struct {
+		lit  litTable
+		dist distTable
+	})
+	var lengths [288]uint8
+	for i := range lengths {
+		switch {
+		case i < 144:
+			lengths[i] = 8
+		case i < 256:
+			lengths[i] = 9
+		case i < 280:
+			lengths[i] = 7
+		default:
+			lengths[i] = 8
+		}
+	}
+	buildTable(t.lit[:], litBits, lengths[:], litSymbols[:])
+	for i := range 32 {
+		lengths[i] = 5
+	}
+	buildTable(t.dist[:], distBits, lengths[:32], distSymbols[:])
+	return t
+})
+
+// perBit is what a bit of code adds to an entry: to the bits it takes, and to where the extra bits begin.
+const perBit = 1 | 1<<8
+
+// buildTable fills table, whose index has the given number of bits, for the canonical code with these lengths of
+// codes; zero is a symbol without. It reports whether they make a code: one that leaves no bits without meaning, or
+// has a single symbol of one bit, or no symbol at all.
+func buildTable(table []uint32, indexBits int, lengths []uint8, symbols []uint32) bool {
+	var count [maxBits + 1]int
+	for _, n := range lengths {
+		count[n&maxBits]++
+	}
+	count[0] = 0
+	longest, space := 0, 0
+	var first [maxBits + 2]int // of each length, in sorted
+	for n := 1; n <= maxBits; n++ {
+		first[n+1] = first[n] + count[n]
+		if space = space<<1 + count[n]; space > 1<<n {
+			return false
+		}
+		if count[n] > 0 {
+			longest = n
+		}
+	}
+	switch {
+	case longest == 0:
+		for i := range 1 << indexBits {
+			table[i] = special
+		}
+		return true
+	case space != 1<<maxBits && (longest != 1 || count[1] != 1):
+		return false
+	}
+	var sorted [288]uint16
+	for symbol, n := range lengths {
+		if n != 0 {
+			sorted[first[n]] = uint16(symbol)
+			first[n]++
+		}
+	}
+
+	// The entries of codes up to a length fill a table with an index of that many bits. It is doubled for the next
+	// length, whose codes then take the places that were left.
+	size, placed := 1, 0
+	table[0] = special | perBit // in a code of one symbol, the bits without meaning
+	code := uint16(0)
+	sub := subtables{table: table, indexBits: indexBits, end: 1 << indexBits, prefix: -1}
+	for n := 1; n <= longest; n++ {
+		if n <= indexBits {
+			copy(table[size:2*size], table[:size])
+			size *= 2
+		}
+		code <<= 1
+		for i := range count[n] {
+			at := reverse(code, n)
+			e := symbols[sorted[placed]] + uint32(n)*perBit
+			if n <= indexBits {
+				table[at] = e
+			} else {
+				sub.place(at, n, e, count[n]-i, &count)
+			}
+			placed++
+			code++
+		}
+	}
+	for ; size < 1<<indexBits; size *= 2 {
+		copy(table[size:2*size], table[:size])
+	}
+	return true
+}
+
+// subtables are the tables of the second level, as far as they are filled.
+type subtables struct {
+	table     []uint32
+	indexBits int
+	prefix    int // the index that led to the last table
+	start     int // of the last table
+	end       int
+}
+
+// place puts e, of the code at (reversed) with n bits, into its table, making that if it is the first there. left is
+// how many codes of that length are still to come, this one included.
+func (s *subtables) place(at, n int, e uint32, left int, count *[maxBits + 1]int) {
+	if prefix := at & (1<<s.indexBits - 1); prefix != s.prefix {
+		more := n - s.indexBits
+		for used := left; used < 1<<more; { // the table must hold the longest code with this prefix
+			more++
+			used = used<<1 + count[s.indexBits+more]
+		}
+		s.prefix, s.start = prefix, s.end
+		s.end += 1 << more
+		s.table[prefix] = uint32(s.start)<<16 | special | deeper | uint32(more)<<8 | uint32(s.indexBits)
+	}
+	e -= uint32(s.indexBits) * perBit
+	for i := s.start + at>>s.indexBits; i < s.end; i += 1 << (n - s.indexBits) {
+		s.table[i] = e
+	}
+}
