@@ -1,0 +1,154 @@
+package boltfrontier
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/orbweaver/orbweaver/frontier"
+)
+
+// Config says how Open opens. Its zero value is right for a crawl.
+type Config struct {
+	// ReadOnly is for looking on: Open and Close write nothing, so that a crawl that crashed is still known to have crashed. Only
+	// Stats, Lookup and Check work. It is implied when the database is opened read-only.
+	ReadOnly bool
+}
+
+// Backend is a frontier.Backend in a bbolt database.
+type Backend struct {
+	db       *bbolt.DB
+	readOnly bool
+	key      uint64    // of fingerprints
+	floor    time.Time // see meta.go
+
+	scratch scratch // of ApplyTx; bbolt has one writing transaction at a time
+	logs    logs    // likewise; others read its inbox's index under mu
+
+	mu     sync.Mutex
+	claims map[uint32]*claim
+	token  uint32              // last given
+	freed  map[uint32]struct{} // hosts given back since the Claim under way began; nil when none is
+}
+
+var _ frontier.Backend = (*Backend)(nil)
+
+// Open returns the frontier in db, made if missing. What an earlier process had leased is waiting again; if that
+// process did not close it, each host waits one delay from now before its next start. Another format
+// is a *frontier.FormatError, other bytes a *CorruptError.
+func Open(db *bbolt.DB, cfg Config) (*Backend, error) {
+	b := &Backend{db: db, readOnly: cfg.ReadOnly || db.IsReadOnly(), claims: make(map[uint32]*claim)}
+	if b.readOnly {
+		return b, db.View(func(tx *bbolt.Tx) error {
+			if tx.Bucket(rootBucket) == nil {
+				return ErrNone
+			}
+			t, err := openTree(tx)
+			if err != nil {
+				return err
+			}
+			return b.load(t.meta)
+		})
+	}
+	err := db.Update(func(tx *bbolt.Tx) error {
+		if tx.Bucket(rootBucket) == nil {
+			if err := create(tx); err != nil {
+				return err
+			}
+		}
+		t, err := openTree(tx)
+		if err != nil {
+			return err
+		}
+		if err := b.load(t.meta); err != nil {
+			return err
+		}
+		if err := b.begin(t.meta); err != nil {
+			return err
+		}
+		return b.loadLogs(t)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("boltfrontier: open: %w", err)
+	}
+	return b, nil
+}
+
+// tree is the frontier's buckets in a transaction.
+type tree struct {
+	meta, names, hosts, inbox, recent, seen, queue, due *bbolt.Bucket
+
+	logs *logs // of a writing transaction
+}
+
+func openTree(tx *bbolt.Tx) (*tree, error) {
+	root := tx.Bucket(rootBucket)
+	if root == nil {
+		return nil, corrupt(rootBucket, nil, "is missing")
+	}
+	t := new(tree)
+	for _, b := range [...]struct {
+		to   **bbolt.Bucket
+		name []byte
+	}{
+		{&t.meta, metaBucket}, {&t.names, namesBucket}, {&t.hosts, hostsBucket},
+		{&t.inbox, inboxBucket}, {&t.recent, recentBucket}, {&t.seen, seenBucket}, {&t.queue, queueBucket}, {&t.due, dueBucket},
+	} {
+		if *b.to = root.Bucket(b.name); *b.to == nil {
+			return nil, corrupt(b.name, nil, "is missing")
+		}
+	}
+	return t, nil
+}
+
+// view calls fn with the buckets of a reading transaction.
+func (b *Backend) view(fn func(*tree) error) error {
+	return b.db.View(func(tx *bbolt.Tx) error {
+		t, err := openTree(tx)
+		if err != nil {
+			return err
+		}
+		return fn(t)
+	})
+}
+
+// Stats implements frontier.Backend.
+func (b *Backend) Stats(context.Context) (s frontier.Stats, err error) {
+	err = b.view(func(t *tree) error {
+		c, err := readCounts(t.meta)
+		s = c.stats()
+		return err
+	})
+	return s, err
+}
+
+// Lifetime implements frontier.Backend: claims hold for as long as the database is open, by this process alone.
+func (b *Backend) Lifetime() time.Duration { return 0 }
+
+// Renew implements frontier.Backend.
+func (b *Backend) Renew(_ context.Context, claims []frontier.Claim) ([]frontier.Claim, error) {
+	return claims, nil
+}
+
+// Reap implements frontier.Backend.
+func (b *Backend) Reap(context.Context) error { return nil }
+
+// Close marks the end as clean. It does not close the database.
+func (b *Backend) Close() error {
+	b.mu.Lock()
+	clear(b.claims)
+	b.mu.Unlock()
+	if b.readOnly {
+		return nil
+	}
+	return b.db.Update(func(tx *bbolt.Tx) error {
+		t, err := openTree(tx)
+		if err != nil {
+			return err
+		}
+		return t.meta.Put(cleanKey, []byte{1})
+	})
+}

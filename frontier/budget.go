@@ -1,0 +1,140 @@
+package frontier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Policy is how one host is treated, where it differs from Config.
+type Policy struct {
+	Delay    time.Duration // from start to start; 0: Config.Delay, negative: none. What the host wishes for counts as well
+	PerHost  int           // workers at once; 0: Config.PerHost
+	MaxPages int64         // pages that are fetched of it at most, exactly; 0: no limit
+	MaxBytes int64         // once its pages have that many bytes, no request of it starts any more; 0: no limit
+	MaxTime  time.Duration // that long after the first of its requests ended, no request of it starts any more; 0: no limit
+}
+
+// Usage is what a host has had of its budgets.
+type Usage struct {
+	Pages int64     // sum of HostChange.Fetched
+	Bytes int64     // sum of HostChange.Bytes
+	Since time.Time // when the first of its requests was ended by a commit; zero: none was
+}
+
+// grow makes u what it has become: u or, later, v.
+func (u *Usage) grow(v Usage) {
+	u.Pages, u.Bytes = max(u.Pages, v.Pages), max(u.Bytes, v.Bytes)
+	if u.Since.IsZero() {
+		u.Since = v.Since
+	}
+}
+
+// Closure says whether a host is closed, and what for. A closed host takes no more requests: those that wait are dropped,
+// a bounded number at a time, and those that are added later are remembered as known and dropped at once.
+type Closure uint8
+
+// What a host may be closed for. From ClosedByCaller to MaxClosure the meaning is the caller's.
+const (
+	NotClosed   Closure = iota
+	ClosedPages         // Policy.MaxPages
+	ClosedBytes         // Policy.MaxBytes
+	ClosedTime          // Policy.MaxTime
+
+	ClosedByCaller Closure = 8
+	MaxClosure     Closure = 15
+)
+
+// dropSize is how many requests of a closed host are dropped at once: it bounds the transaction that does so.
+const dropSize = 1 << 15
+
+// policy is the Policy for a host with nothing left out but its budgets.
+func (f *Frontier) policy(name string) Policy {
+	var p Policy
+	if f.cfg.Policy != nil {
+		p = f.cfg.Policy(name)
+	}
+	switch {
+	case p.Delay == 0:
+		p.Delay = f.cfg.Delay
+	case p.Delay < 0:
+		p.Delay = 0
+	}
+	if p.PerHost <= 0 {
+		p.PerHost = f.cfg.PerHost
+	}
+	return p
+}
+
+// room is how many requests more may be out without any chance of a page too many.
+func (h *host) room() int {
+	if h.policy.MaxPages <= 0 {
+		return maxLeaseSize
+	}
+	return int(min(h.policy.MaxPages-h.usage.Pages-int64(h.out), maxLeaseSize))
+}
+
+// over is what the host is or has to be closed for.
+func (h *host) over(now time.Time) Closure {
+	p, u := &h.policy, &h.usage
+	switch {
+	case h.closed != NotClosed:
+		return h.closed
+	case p.MaxPages > 0 && u.Pages >= p.MaxPages:
+		return ClosedPages
+	case p.MaxBytes > 0 && u.Bytes+h.received >= p.MaxBytes:
+		return ClosedBytes
+	case !now.Before(h.timeUp()):
+		return ClosedTime
+	}
+	return NotClosed
+}
+
+// timeUp is when the host's MaxTime is over.
+func (h *host) timeUp() time.Time {
+	if h.policy.MaxTime <= 0 || h.usage.Since.IsZero() {
+		return Never
+	}
+	return h.usage.Since.Add(h.policy.MaxTime)
+}
+
+// ends is from when on what waits of the host is to be dropped.
+func (h *host) ends() time.Time {
+	end := h.timeUp()
+	if h.over(time.Time{}) != NotClosed {
+		end = time.Time{}
+	}
+	return end
+}
+
+// drop drops some of what waits of h, which nobody else takes from meanwhile. That it is closed, and why, is written down
+// first unless it is already.
+func (f *Frontier) drop(ctx context.Context, h *host, why Closure, written bool) error {
+	var d Dropped
+	var err error
+	if !written {
+		_, err = f.Commit(ctx, &Batch{Hosts: []HostChange{{Host: h.claim.Host, Closed: &why}}})
+	}
+	if err == nil {
+		d, err = f.backend.Drop(ctx, h.claim, dropSize)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	defer f.ended()
+	h.taking = false
+	if errors.Is(err, ErrStale) {
+		f.lose(h)
+		return nil
+	}
+	if d.More || err != nil {
+		h.add(time.Time{})
+	}
+	f.stats.Waiting -= d.Dropped // with a shared Backend until the next look
+	f.stats.Drop(d.Closed, d.Dropped)
+	f.settle(h)
+	if err != nil {
+		return fmt.Errorf("frontier: drop requests of %s: %w", h.claim.Host, err)
+	}
+	return nil
+}

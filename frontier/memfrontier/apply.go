@@ -1,0 +1,203 @@
+package memfrontier
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/orbweaver/orbweaver/frontier"
+)
+
+// applying is a batch on its way into the Backend.
+type applying struct {
+	b     *Backend
+	now   time.Time
+	delta frontier.Stats
+	known int // of Add
+	again int
+
+	ready map[*host]time.Time      // hosts with new requests: when the first of them can be taken
+	due   map[*host]time.Time      // hosts touched: when they were due; Never: not at all
+	used  map[*host]frontier.Usage // hosts touched: their Usage as it was
+}
+
+// Apply implements frontier.Backend.
+func (b *Backend) Apply(_ context.Context, batch *frontier.Batch) (frontier.Committed, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	again, err := b.check(batch)
+	if err != nil {
+		return frontier.Committed{}, fmt.Errorf("memfrontier: %w", err)
+	}
+	a := applying{
+		b: b, now: time.Now(),
+		ready: make(map[*host]time.Time), due: make(map[*host]time.Time), used: make(map[*host]frontier.Usage),
+	}
+	for i := range batch.Hosts {
+		a.change(&batch.Hosts[i])
+	}
+	for i := range batch.Done {
+		a.end(&batch.Done[i])
+		a.delta.Done++
+	}
+	for i := range batch.Retry {
+		a.wait(a.end(&batch.Retry[i]), batch.Retry[i].Request)
+	}
+	for _, r := range again {
+		a.delta.Done--
+		if a.wait(a.host(r.Host), r) {
+			a.again++
+		}
+	}
+	added := 0
+	for i, reqs := range [...][]frontier.Request{batch.Again, batch.Add} {
+		for _, r := range reqs {
+			h := a.host(r.Host)
+			fp := frontier.Fingerprint(b.key, r.URL)
+			if _, ok := h.seen[fp]; ok {
+				a.known += i
+				continue
+			}
+			h.seen[fp] = struct{}{}
+			a.delta.Known++
+			if a.wait(h, r) {
+				added++
+			}
+		}
+	}
+	return a.finish(added), nil
+}
+
+// check refuses a batch that cannot be applied. It returns those of batch.Again that are known, each once.
+func (b *Backend) check(batch *frontier.Batch) (again []frontier.Request, err error) {
+	var stale frontier.StaleError
+	for _, ended := range [...][]frontier.Leased{batch.Done, batch.Retry} {
+		for i := range ended {
+			l := &ended[i]
+			if h := b.hosts[l.Host]; h == nil || h.token != l.Token() {
+				stale.Tokens = append(stale.Tokens, l.Token())
+			} else if h.entries[l.Position()[0]] == nil {
+				return nil, fmt.Errorf("%w: %s", frontier.ErrNotLeased, l.URL)
+			}
+		}
+	}
+	if len(stale.Tokens) > 0 {
+		return nil, &stale
+	}
+	if len(batch.Again) == 0 {
+		return nil, nil
+	}
+	done := make(map[*host]int)
+	for i := range batch.Done {
+		done[b.hosts[batch.Done[i].Host]]++
+	}
+	begun := make(map[string]bool)
+	for _, r := range batch.Again {
+		h := b.hosts[r.Host]
+		if h == nil || begun[r.Host+" "+r.URL] {
+			continue
+		}
+		if _, ok := h.seen[frontier.Fingerprint(b.key, r.URL)]; !ok {
+			continue
+		}
+		begun[r.Host+" "+r.URL] = true
+		again = append(again, r)
+		if done[h]--; done[h]+h.done() < 0 {
+			return nil, fmt.Errorf("%w: %s", frontier.ErrNotDone, r.URL)
+		}
+	}
+	return again, nil
+}
+
+// host returns a host, made if missing, and notes how it was.
+func (a *applying) host(name string) *host {
+	h := a.b.hosts[name]
+	if h == nil {
+		h = &host{name: name, seen: make(map[uint64]struct{}), entries: make(map[uint64]*entry), index: -1}
+		a.b.hosts[name] = h
+		a.delta.Hosts++
+	}
+	if _, ok := a.due[h]; !ok {
+		a.due[h], a.used[h] = frontier.Never, h.usage
+		if h.index >= 0 {
+			a.due[h] = h.due
+		}
+	}
+	return h
+}
+
+func (a *applying) change(c *frontier.HostChange) {
+	h := a.host(c.Host)
+	if c.Delay != nil {
+		h.delay = *c.Delay
+	}
+	if c.BlockedUntil.After(h.blocked) {
+		h.blocked = c.BlockedUntil
+	}
+	if c.Paused != nil && *c.Paused != h.paused {
+		h.paused = *c.Paused
+		a.delta.Paused--
+		if h.paused {
+			a.delta.Paused += 2
+		}
+	}
+	if c.Closed != nil {
+		h.closed = *c.Closed
+	}
+	h.usage.Pages += c.Fetched
+	h.usage.Bytes += c.Bytes
+}
+
+// end takes a leased request out of its host's queue.
+func (a *applying) end(l *frontier.Leased) *host {
+	h := a.host(l.Host)
+	delete(h.entries, l.Position()[0])
+	a.delta.Waiting--
+	if h.usage.Since.IsZero() {
+		h.usage.Since = a.now
+	}
+	return h
+}
+
+// wait queues r, or drops it and returns false if its host is closed.
+func (a *applying) wait(h *host, r frontier.Request) bool {
+	if h.closed != frontier.NotClosed {
+		h.dropped++
+		a.delta.Drop(h.closed, 1)
+		return false
+	}
+	a.delta.Waiting++
+	a.b.seq++
+	e := &entry{Request: r, seq: a.b.seq}
+	if !e.NotBefore.After(a.now) {
+		e.NotBefore = time.Time{}
+	}
+	if len(h.entries) == 0 && a.now.After(h.next) {
+		h.next = a.now // a host that comes anew queues up behind the others
+	}
+	h.entries[e.seq] = e
+	h.push(e)
+	if t, ok := a.ready[h]; !ok || e.NotBefore.Before(t) {
+		a.ready[h] = e.NotBefore
+	}
+	return true
+}
+
+// finish brings counters and the due heap in line with what has changed.
+func (a *applying) finish(added int) frontier.Committed {
+	c := frontier.Committed{
+		Added: added, Known: a.known, Again: a.again, Dropped: a.delta.Dropped, Hosts: a.delta.Hosts, Stats: a.delta,
+	}
+	a.b.stats.Add(&a.delta)
+	for h, due := range a.due {
+		a.b.place(h)
+		at, fresh := a.ready[h]
+		if fresh || h.index >= 0 && h.due.Before(due) {
+			c.Ready = append(c.Ready, frontier.Ready{Host: h.name, At: at, Due: h.due})
+		}
+		if h.usage != a.used[h] {
+			c.Usage = append(c.Usage, frontier.Used{Host: h.name, Usage: h.usage})
+		}
+	}
+	return c
+}
