@@ -1,0 +1,148 @@
+package crawler
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.etcd.io/bbolt"
+)
+
+// openBolt opens the database at path and locks it, shared if readOnly. The file
+// that it has locked is the one that path names, and stays so while it is open:
+// who waited for the lock while [Compact] put another file in its place opens
+// that one. What killed processes have left beside it is removed by the next who
+// may write.
+func openBolt(path string, readOnly bool) (*bbolt.DB, error) {
+	if info, err := os.Stat(path); err == nil && info.Size() > 0 && info.Size() < smallestDatabase {
+		return nil, fmt.Errorf("%w: the file has %d bytes", ErrCorrupt, info.Size())
+	}
+	if !readOnly {
+		if err := makeBolt(path); err != nil {
+			return nil, err
+		}
+	}
+	for {
+		var file *os.File // db's own
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+			Timeout:      lockTimeout,
+			ReadOnly:     readOnly,
+			FreelistType: bbolt.FreelistMapType,
+			OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
+				file, err = os.OpenFile(name, flag, mode)
+				return file, err
+			},
+		})
+		if err != nil {
+			return nil, err
+		}
+		current, err := isAt(file, path)
+		if err == nil && current && !readOnly {
+			err = removeLeft(path)
+		}
+		if err == nil && current {
+			return db, nil
+		}
+		if err = errors.Join(err, db.Close()); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// makeBolt makes an empty database at path if nothing is there. It gets its name
+// when it is whole and durable, so that no crash and no full disk leaves a file
+// that is neither a database nor nothing.
+func makeBolt(path string) (err error) {
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	dir, name := filepath.Split(path)
+	file, err := os.CreateTemp(dir, name+newSuffix+"*")
+	if err != nil {
+		return err
+	}
+	temp := file.Name()
+	defer func() {
+		if e := os.Remove(temp); e != nil && !errors.Is(e, fs.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+	}()
+	if err := file.Close(); err != nil {
+		return err
+	}
+	db, err := bbolt.Open(temp, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType})
+	if err != nil {
+		return err
+	}
+	if err := db.Close(); err != nil {
+		return err
+	}
+	// A link replaces nothing: of two processes at once, one makes the job.
+	if err := os.Link(temp, path); err != nil {
+		if _, e := os.Lstat(path); e == nil {
+			return nil
+		}
+		if err := os.Rename(temp, path); err != nil { // a file system without links
+			return err
+		}
+	}
+	return syncDir(dir)
+}
+
+// syncDir makes names in a directory durable.
+func syncDir(dir string) error {
+	d, err := os.Open(filepath.Clean(dir))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// isAt reports whether file is the one that path names.
+func isAt(file *os.File, path string) (bool, error) {
+	opened, err := file.Stat()
+	if err != nil {
+		return false, err
+	}
+	named, err := os.Stat(path)
+	if err != nil {
+		return false, err
+	}
+	return os.SameFile(opened, named), nil
+}
+
+// What the names of Compact's copy and of a database that is being made have
+// more than the database's.
+const (
+	copySuffix = ".compact"
+	newSuffix  = ".new-"
+)
+
+// removeLeft removes what killed processes have left beside the database at path:
+// Compact's copy, and databases that were being made. Who calls it has the
+// database's lock.
+func removeLeft(path string) error {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	left := []string{path + copySuffix}
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), filepath.Base(path)+newSuffix) {
+			left = append(left, filepath.Join(filepath.Dir(path), e.Name()))
+		}
+	}
+	for _, name := range left {
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}

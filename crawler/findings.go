@@ -1,0 +1,245 @@
+package crawler
+
+import (
+	"bytes"
+	"errors"
+	"hash/maphash"
+	"math"
+	"mime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/orbweaver/orbweaver/crawler/links"
+	"github.com/orbweaver/orbweaver/crawler/sitemap"
+	"github.com/orbweaver/orbweaver/crawler/weburl"
+)
+
+// maxLinks bounds the links taken from one page; the rest is counted.
+const maxLinks = 100_000
+
+// maxTitle bounds a stored title, in bytes.
+const maxTitle = 1 << 10
+
+// findings are what a page's bytes lead to.
+type findings struct {
+	urls    *weburl.Parser
+	base    weburl.URL // what relative links are resolved against
+	queries *queryEncoder
+	title   string
+	robots  links.Robots // what head and body ask of robots
+	links   []foundLink  // each URL once
+	listed  []listed     // what is said of links, as many; nil: nothing
+	invalid int          // links that are no URL
+	tooLong int          // links that are too long to be one
+	noHTTP  int          // links of another scheme
+	cut     int          // links beyond maxLinks
+}
+
+type foundLink struct {
+	url   weburl.URL
+	kind  links.Kind
+	rel   links.Rel
+	known bool // to the frontier, for certain
+}
+
+// listed is what a sitemap or feed says of a URL.
+type listed struct {
+	listing
+	priority int8
+}
+
+// findIn extracts the title and the links of the kinds that are asked for, as
+// far as the page's type is one that is known to have them.
+func findIn(p *Page) *findings {
+	f := &findings{urls: p.urls, base: p.url, robots: p.head.robots}
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	clear(s.seen)
+	for _, l := range p.head.links {
+		f.take(s, l)
+	}
+	switch find := finderOf(p.ContentType, p.kinds); {
+	case isHTML(p.ContentType):
+		f.extract(s, p)
+	case find != nil:
+		body := p.Body
+		if p.ContentType != pdfType {
+			body = p.utf8()
+			f.queries = newQueryEncoder(p.Charset())
+		}
+		find(body, func(l links.Link) bool {
+			if l.Kind&p.kinds != 0 {
+				f.take(s, l)
+			}
+			return len(f.links) < maxLinks
+		})
+	case p.kinds&links.Listed != 0 && mayList(p):
+		f.list(s, p)
+	}
+	return f
+}
+
+// finderOf returns what finds the links in documents of a type, nil if they have
+// none of the kinds.
+func finderOf(contentType string, kinds links.Kind) func([]byte, func(links.Link) bool) {
+	switch {
+	case contentType == "text/css" && kinds&(links.Stylesheet|links.Asset) != 0:
+		return links.CSS
+	case contentType == "text/plain" && kinds&links.Text != 0:
+		return links.PlainText
+	case contentType == pdfType && kinds&links.Document != 0:
+		return links.PDF
+	case isCode(contentType) && kinds&links.Code != 0:
+		return links.CodeStrings
+	}
+	return nil
+}
+
+const pdfType = "application/pdf"
+
+// isCode says whether a type is that of scripts or JSON.
+func isCode(contentType string) bool {
+	switch contentType {
+	case "text/javascript", "application/javascript", "application/x-javascript", "text/ecmascript", "application/ecmascript",
+		"application/json", "text/json":
+		return true
+	}
+	return strings.HasSuffix(contentType, "+json")
+}
+
+// take resolves a link and keeps it unless it was taken before.
+func (f *findings) take(s *scratch, l links.Link) {
+	if s.first(l.URL) {
+		f.add(s, l)
+	}
+}
+
+// mayList says whether a page may be a sitemap or a feed.
+func mayList(p *Page) bool {
+	switch p.ContentType {
+	case "application/xml", "text/xml", "application/rss+xml", "application/atom+xml", "application/rdf+xml":
+		return true
+	case "application/gzip", "application/x-gzip":
+		return strings.HasSuffix(p.url.Path(), ".xml.gz")
+	}
+	return false
+}
+
+// list takes the entries of a sitemap or feed that was fetched like a page.
+func (f *findings) list(s *scratch, p *Page) {
+	f.listed = make([]listed, len(f.links))
+	for e, err := range sitemap.Entries(bytes.NewReader(p.Body), sitemap.Limits{}) {
+		if err != nil {
+			return // as it is cut, or something else
+		}
+		before := len(f.links)
+		if f.take(s, links.Link{URL: []byte(e.Loc), Kind: entryKind(&e)}); len(f.links) > before {
+			f.listed = append(f.listed, listed{listingOf(&e), priorityOf(&e)})
+		}
+		if len(f.links) == maxLinks {
+			return
+		}
+	}
+}
+
+func entryKind(e *sitemap.Entry) links.Kind {
+	if e.Index {
+		return links.Sitemap
+	}
+	return links.Listed
+}
+
+// priorityOf is an entry's priority among the site's pages, from -5 to 5, for
+// the frontier; 0 if it has none of its own.
+func priorityOf(e *sitemap.Entry) int8 { return int8(math.Round(float64(e.Priority-0.5) * 10)) }
+
+// scratch is the memory that extraction uses again for the next page.
+type scratch struct {
+	links []links.Link
+	seen  map[uint64]struct{} // hashes of links as written, and resolved
+	seed  maphash.Seed
+}
+
+var scratches = sync.Pool{New: func() any {
+	return &scratch{seen: make(map[uint64]struct{}), seed: maphash.MakeSeed()}
+}}
+
+// first says whether it has not been asked for these bytes before.
+func (s *scratch) first(b []byte) bool { return s.firstHash(maphash.Bytes(s.seed, b)) }
+
+func (s *scratch) firstHash(h uint64) bool {
+	before := len(s.seen)
+	s.seen[h] = struct{}{}
+	return len(s.seen) > before
+}
+
+func (f *findings) extract(s *scratch, p *Page) {
+	s.links = s.links[:0]
+	opts := links.Options{Kinds: p.kinds, Agent: p.agent, MaxLinks: maxLinks, MaxTitle: maxTitle}
+	page := links.Extract(p.utf8(), opts, func(l links.Link) bool {
+		s.links = append(s.links, l)
+		return true
+	})
+	f.title = string(page.Title)
+	f.robots |= page.Robots
+	f.cut = page.Cut.Links + page.Cut.URLs
+	f.queries = newQueryEncoder(p.Charset())
+	if base, err := f.base.Resolve(f.queries.encode(page.Base)); page.Base != nil && err == nil {
+		f.base = base
+	}
+	f.links = slices.Grow(f.links, len(s.links))
+	for _, l := range s.links {
+		f.take(s, l)
+	}
+	clear(s.links) // they hold the body
+}
+
+// add resolves a link and keeps it unless it leads where another one does.
+func (f *findings) add(s *scratch, l links.Link) {
+	if !links.Web(l.URL) {
+		f.noHTTP++
+		return
+	}
+	u, err := f.urls.Resolve(f.base, f.queries.encode(l.URL))
+	switch {
+	case err != nil && reasonOf(err) == ReasonNoHTTP:
+		f.noHTTP++
+	case err != nil && reasonOf(err) == ReasonLength:
+		f.tooLong++
+	case err != nil:
+		f.invalid++
+	case s.firstURL(u):
+		f.links = append(f.links, foundLink{url: u, kind: l.Kind, rel: l.Rel})
+	}
+}
+
+// firstURL is first for a resolved URL, in a room of its own.
+func (s *scratch) firstURL(u weburl.URL) bool {
+	return s.firstHash(^maphash.String(s.seed, u.String()))
+}
+
+// reasonOf says why a link that is no URL of the web was left out.
+func reasonOf(err error) Reason {
+	switch {
+	case errors.Is(err, weburl.UnsupportedScheme):
+		return ReasonNoHTTP
+	case errors.Is(err, weburl.TooLong):
+		return ReasonLength
+	}
+	return ReasonInvalid
+}
+
+func isHTML(contentType string) bool {
+	return contentType == "text/html" || contentType == "application/xhtml+xml"
+}
+
+// mediaType is the type of a Content-Type field: lower-case, without
+// parameters, and "" if there is none.
+func mediaType(field string) string {
+	t, _, err := mime.ParseMediaType(field)
+	if err != nil {
+		t, _, _ = strings.Cut(field, ";")
+	}
+	return strings.ToLower(strings.TrimSpace(t))
+}

@@ -1,0 +1,116 @@
+package crawler_test
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/orbweaver/orbweaver/crawler"
+	"github.com/orbweaver/orbweaver/internal/simweb"
+)
+
+// TestHostPausedAndDropped holds one of three hosts back, over a restart, drops
+// another one, and lets the first go on.
+func TestHostPausedAndDropped(t *testing.T) {
+	inBubble(t, func(t *testing.T, web *simweb.Web) {
+		ctx := t.Context()
+		cfg := crawler.Config{Dir: filepath.Join(t.TempDir(), "job"), Seeds: web.Seeds()}
+		c, end := bubbleCrawl(t, web, cfg)
+		ended := background(t, c)
+		untilBusy(c)
+		paused, dropped := web.Host(0), web.Host(1)
+		h, err := c.ChangeHost(ctx, paused, crawler.HostChange{Paused: new(true)})
+		if err != nil || !h.Paused || h.Waiting == 0 {
+			t.Errorf("paused: %+v, %v", h, err)
+		}
+		if h, err = c.ChangeHost(ctx, dropped, crawler.HostChange{Dropped: new(true)}); err != nil || h.Closed != "dropped by hand" {
+			t.Errorf("dropped: %+v, %v", h, err)
+		}
+		time.Sleep(5 * time.Minute)
+		s := c.Stats()
+		if s.PausedHosts != 1 || s.Waiting == 0 || s.Fetched >= 40 {
+			t.Errorf("%d hosts paused, %d URLs wait, %d fetched", s.PausedHosts, s.Waiting, s.Fetched)
+		}
+		wantQuiet(t, web, c, web.Counts().Requests)
+		c.Stop()
+		if s := ended(); s.Ended != crawler.Stopped {
+			t.Errorf("ended %s", s.Ended)
+		}
+		end()
+
+		c, end = bubbleCrawl(t, web, cfg)
+		defer end()
+		ended = background(t, c)
+		wantQuiet(t, web, c, web.Counts().Requests)
+		if h, err := c.ChangeHost(ctx, paused, crawler.HostChange{Paused: new(false)}); err != nil || h.Paused {
+			t.Errorf("resumed: %+v, %v", h, err)
+		}
+		if s := ended(); s.Ended != crawler.Done || s.Fetched < 40 || s.Fetched >= 60 || s.PausedHosts != 0 {
+			t.Errorf("ended %s with %d pages, %d hosts paused", s.Ended, s.Fetched, s.PausedHosts)
+		}
+		if h, err := c.Host(ctx, dropped); err != nil || h.Waiting != 0 || h.Dropped == 0 {
+			t.Errorf("dropped in the end: %+v, %v", h, err)
+		}
+	})
+}
+
+// TestHostDelayDefault changes a host's delay and takes the change back: what
+// robots.txt asks for counts again, of a running job and of one at rest.
+func TestHostDelayDefault(t *testing.T) {
+	site := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/robots.txt" {
+			fmt.Fprint(w, "User-agent: *\nCrawl-delay: 1\n")
+			return
+		}
+		html(w, `<a href="/next">next</a>`)
+	})
+	dir := filepath.Join(t.TempDir(), "job")
+	c, err := crawler.New(crawler.Config{Dir: dir, Seeds: []string{site}, Delay: 100 * time.Millisecond, MaxPages: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range []func(crawler.HostChange) (*crawler.HostState, error){
+		func(h crawler.HostChange) (*crawler.HostState, error) { return c.ChangeHost(t.Context(), site, h) },
+		func(h crawler.HostChange) (*crawler.HostState, error) {
+			return crawler.Control{Dir: dir}.ChangeHost(t.Context(), site, h)
+		},
+	} {
+		for _, step := range []struct{ delay, want time.Duration }{{20 * time.Second, 20 * time.Second}, {time.Second / 2, time.Second / 2}, {0, time.Second}} {
+			h, err := change(crawler.HostChange{Delay: &step.delay})
+			if err != nil || h.Delay != step.want {
+				t.Errorf("delay %v: %+v, %v", step.delay, h, err)
+			}
+		}
+		if err := c.Close(); err != nil { // for the second
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestHostBudgetRaised: a host that had its pages is opened again by hand, for what
+// is found of it then, when it may have more.
+func TestHostBudgetRaised(t *testing.T) {
+	site := endless(t)
+	dir := filepath.Join(t.TempDir(), "job")
+	cfg := crawler.Config{Dir: dir, Seeds: []string{site}, Delay: crawler.NoDelay, HostPages: 5}
+	if s, _ := runKeep(t, cfg); s.Fetched != 5 {
+		t.Errorf("%d pages", s.Fetched)
+	}
+	cfg.HostPages, cfg.Seeds = 9, nil
+	ctl := crawler.Control{Dir: dir}
+	if h, err := ctl.ChangeHost(t.Context(), site, crawler.HostChange{Dropped: new(false)}); err != nil || h.Closed != "" {
+		t.Errorf("%+v, %v", h, err)
+	}
+	if _, err := ctl.Add(t.Context(), slices.Values([]string{site + "/100"})); err != nil {
+		t.Fatal(err)
+	}
+	if s, _ := runKeep(t, cfg); s.Fetched != 9 {
+		t.Errorf("%d pages", s.Fetched)
+	}
+}

@@ -1,0 +1,196 @@
+package crawler
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/orbweaver/orbweaver/crawler/weburl"
+)
+
+// Mux is a Handler that gives each page to the first of its routes that
+// matches, in the order in which they were added, and ignores pages that none
+// matches. Routes are added before the crawl starts; after that a Mux may be
+// used at once.
+type Mux struct {
+	routes []route
+}
+
+// Route says which pages go to a handler. Zero fields match everything, but
+// for Status.
+type Route struct {
+	// Host is "example.org", "example.org:8080", or "*.example.org" for all its
+	// sub-domains.
+	Host string
+	// Path is compared segment by segment. "{name}" takes one segment and
+	// "{name...}" at the end takes the rest; Page.PathValue returns them. A path
+	// that ends in a slash takes everything below it.
+	Path string
+	// Label is what Request.Label was when the page was asked for.
+	Label string
+	// Status is the response's. Zero: 200 to 299.
+	Status int
+	// Type is the content type, "text/html", or its first part, "image/".
+	Type string
+	// Handler gets the pages.
+	Handler Handler
+}
+
+type route struct {
+	Route
+	segments []string // of Path; nil: any
+	prefix   bool     // Path ends in a slash
+}
+
+// NewMux returns a Mux without routes.
+func NewMux() *Mux { return &Mux{} }
+
+// On adds a route for a pattern of host and path, such as
+// "example.org/blog/{slug}" or "/about". It panics as Add does.
+func (m *Mux) On(pattern string, f func(ctx context.Context, p *Page) error) {
+	host, path := pattern, ""
+	if i := strings.IndexByte(pattern, '/'); i >= 0 {
+		host, path = pattern[:i], pattern[i:]
+	}
+	m.Add(Route{Host: host, Path: path, Handler: HandlerFunc(f)})
+}
+
+// Add adds a route. It panics if the route has no handler or a malformed path,
+// which is a mistake in the program.
+func (m *Mux) Add(r Route) {
+	if r.Handler == nil {
+		panic("crawler: a route needs a handler")
+	}
+	compiled, err := compileRoute(r)
+	if err != nil {
+		panic(err)
+	}
+	m.routes = append(m.routes, compiled)
+}
+
+func compileRoute(r Route) (route, error) {
+	c := route{Route: r}
+	c.Host = strings.ToLower(r.Host)
+	if r.Path == "" {
+		return c, nil
+	}
+	if r.Path[0] != '/' {
+		return c, fmt.Errorf("crawler: the path %q of a route must begin with a slash", r.Path)
+	}
+	path := r.Path[1:]
+	if strings.HasSuffix(r.Path, "/") {
+		c.prefix = true
+		path = strings.TrimSuffix(path, "/")
+	}
+	c.segments = []string{}
+	if path != "" {
+		c.segments = strings.Split(path, "/")
+	}
+	for i, s := range c.segments {
+		name, wild := wildcard(s)
+		switch {
+		case strings.ContainsAny(s, "{}") && !wild, wild && name == "":
+			return c, fmt.Errorf("crawler: the path %q of a route has a malformed wildcard %q", r.Path, s)
+		case strings.HasSuffix(name, "...") && (i < len(c.segments)-1 || c.prefix):
+			return c, fmt.Errorf("crawler: the wildcard %q must end the path %q", s, r.Path)
+		}
+	}
+	return c, nil
+}
+
+// wildcard returns the name within braces.
+func wildcard(segment string) (name string, ok bool) {
+	if len(segment) < 2 || segment[0] != '{' || segment[len(segment)-1] != '}' {
+		return "", false
+	}
+	name = segment[1 : len(segment)-1]
+	return name, !strings.ContainsAny(name, "{}")
+}
+
+// Handle gives the page to the first route that matches.
+func (m *Mux) Handle(ctx context.Context, p *Page) error {
+	u, err := weburl.Parse(p.URL)
+	if err != nil {
+		return err
+	}
+	for i := range m.routes {
+		if values, ok := m.routes[i].match(u, p); ok {
+			p.values = values
+			return m.routes[i].Handler.Handle(ctx, p)
+		}
+	}
+	return nil
+}
+
+// WantsStatus says whether a route is for that status; the crawler asks it when
+// Config.Statuses is nil.
+func (m *Mux) WantsStatus(status int) bool {
+	for _, r := range m.routes {
+		if r.wantsStatus(status) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *route) wantsStatus(status int) bool {
+	if r.Status == 0 {
+		return status/100 == 2
+	}
+	return status == r.Status
+}
+
+func (r *route) match(u weburl.URL, p *Page) (values map[string]string, ok bool) {
+	if !r.wantsStatus(p.Status) || !r.matchHost(u) || !r.matchType(p.ContentType) || r.Label != "" && r.Label != p.Label {
+		return nil, false
+	}
+	return r.matchPath(u.Path())
+}
+
+func (r *route) matchHost(u weburl.URL) bool {
+	if domain, ok := strings.CutPrefix(r.Host, "*"); ok {
+		return strings.HasSuffix(u.Host(), domain)
+	}
+	return r.Host == "" || r.Host == u.Host()
+}
+
+func (r *route) matchType(t string) bool {
+	return r.Type == "" || r.Type == t || strings.HasSuffix(r.Type, "/") && strings.HasPrefix(t, r.Type)
+}
+
+func (r *route) matchPath(path string) (values map[string]string, ok bool) {
+	if r.segments == nil {
+		return nil, true
+	}
+	rest := strings.TrimPrefix(path, "/")
+	more := true // whether rest is a segment, be it an empty one
+	for _, s := range r.segments {
+		if !more {
+			return nil, false
+		}
+		name, wild := wildcard(s)
+		if name, ok := strings.CutSuffix(name, "..."); ok {
+			return set(values, name, rest), true
+		}
+		var segment string
+		segment, rest, more = strings.Cut(rest, "/")
+		switch {
+		case wild && segment != "":
+			values = set(values, name, segment)
+		case s != segment:
+			return nil, false
+		}
+	}
+	if len(r.segments) == 0 {
+		return values, r.prefix || rest == ""
+	}
+	return values, more == r.prefix
+}
+
+func set(values map[string]string, name, value string) map[string]string {
+	if values == nil {
+		values = make(map[string]string)
+	}
+	values[name] = value
+	return values
+}

@@ -1,0 +1,209 @@
+package crawler_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/orbweaver/orbweaver/crawler"
+	"github.com/orbweaver/orbweaver/internal/simweb"
+)
+
+// TestSitemapsOfWholeWeb: with sitemaps the crawl of a web is as correct as
+// without.
+func TestSitemapsOfWholeWeb(t *testing.T) {
+	web := startWeb(t, simweb.Config{Hosts: 4, Pages: 60, Gzip: true, CrossLinks: 0.1, Sitemaps: true})
+	s, job := run(t, crawler.Config{Seeds: web.Seeds()[:2]})
+	if got := web.Counts(); got.Forbidden != 0 || got.Trapped != 0 || got.NotFound != 0 || got.Duplicates != 0 || got.Distinct != 120 || got.Sitemaps != 6 {
+		t.Errorf("%+v", got)
+	}
+	if s.Fetched != 126 {
+		t.Errorf("%d fetched", s.Fetched)
+	}
+	kinds := make(map[string]int)
+	for _, rec := range results(t, job.Store()) {
+		kinds[rec.Kind]++
+	}
+	if kinds["sitemap"] != 6 {
+		t.Errorf("kinds of results: %v", kinds)
+	}
+	web.Reset()
+	run(t, crawler.Config{Seeds: web.Seeds()[:2], Sitemaps: crawler.SitemapsNone})
+	if got := web.Counts(); got.Sitemaps != 0 {
+		t.Errorf("without sitemaps %d were read", got.Sitemaps)
+	}
+}
+
+func gzipped(text string) string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = z.Write([]byte(text)) // to a buffer
+	_ = z.Close()
+	return b.String()
+}
+
+// TestSitemapForms has pages that nothing but sitemaps of all kinds leads to, on
+// a host of their own.
+func TestSitemapForms(t *testing.T) {
+	var site, far string
+	answers := map[string]string{
+		"/one.xml":     "<urlset><url><loc>SITE/from-xml</loc><lastmod>2026-01-31</lastmod><priority>0.9</priority></url><url><loc>FAR/out</loc></url></urlset>",
+		"/two.txt":     "SITE/from-text\nnonsense\n",
+		"/three.xml":   "<sitemapindex><sitemap><loc>SITE/four.xml.gz</loc></sitemap><sitemap><loc>https://other.example/s.xml</loc></sitemap></sitemapindex>",
+		"/four.xml.gz": gzipped("<urlset><url><loc>SITE/from-gzip</loc></url><url><loc>SITE/hidden</loc></url></urlset>"),
+		"/five.xml":    "<rss><channel><item><link>SITE/from-feed</link></item></channel></rss>",
+		"/six.xml":     "<!doctype html><title>none</title><a href=/wrong>x</a>",
+		"/seven.xml":   "<urlset><url><loc>SITE/from-cut</loc></url><url><loc>SITE/lost",
+		"/ring.xml":    "<sitemapindex><sitemap><loc>SITE/ring.xml</loc></sitemap></sitemapindex>",
+		"/robots.txt": "User-agent: *\nDisallow: /hidden\nDisallow: /forbidden.xml\nSitemap: SITE/one.xml\nSitemap: /two.txt\nSitemap: SITE/three.xml\n" +
+			"Sitemap: SITE/five.xml\nSitemap: SITE/six.xml\nSitemap: SITE/seven.xml\nSitemap: SITE/ring.xml\nSitemap: SITE/moved.xml\n" +
+			"Sitemap: FAR/far.xml\nSitemap: SITE/forbidden.xml\nSitemap: ftp://x/s.xml\n",
+	}
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		answer, ok := answers[r.URL.Path]
+		switch {
+		case r.Host == strings.TrimPrefix(far, "http://") && r.URL.Path == "/robots.txt":
+			http.NotFound(w, r)
+		case r.URL.Path == "/far.xml", r.URL.Path == "/moved-here.xml":
+			name := strings.TrimSuffix(r.URL.Path, ".xml")
+			fmt.Fprintf(w, "<urlset><url><loc>%s/from%s</loc></url></urlset>", site, strings.Replace(name, "/", "-", 1))
+		case r.URL.Path == "/moved.xml":
+			http.Redirect(w, r, far+"/moved-here.xml", http.StatusFound)
+		case ok:
+			if !strings.HasSuffix(r.URL.Path, ".gz") {
+				answer = strings.NewReplacer("SITE", site, "FAR", far).Replace(answer)
+			}
+			w.Header().Set("Content-Type", "application/octet-stream")
+			fmt.Fprint(w, answer)
+		default:
+			html(w, "page")
+		}
+	}
+	site = serve(t, handler)
+	far = serve(t, handler)
+	answers["/four.xml.gz"] = gzipped(strings.ReplaceAll("<urlset><url><loc>SITE/from-gzip</loc></url><url><loc>SITE/hidden</loc></url></urlset>", "SITE", site))
+	var mu sync.Mutex
+	shown := make(map[string]bool)
+	s, job := run(t, crawler.Config{
+		Seeds: []string{site}, AllowPrivate: true,
+		Handler: crawler.HandlerFunc(func(_ context.Context, p *crawler.Page) error {
+			mu.Lock()
+			defer mu.Unlock()
+			shown[strings.TrimPrefix(p.URL, site)] = true
+			return nil
+		}),
+	})
+	all := results(t, job.Store())
+	for _, path := range []string{"/", "/from-xml", "/from-text", "/from-gzip", "/from-feed", "/from-far", "/from-moved-here", "/from-cut"} {
+		if all[site+path] == nil || !shown[path] {
+			t.Errorf("%s was not fetched", path)
+		}
+		delete(shown, path)
+	}
+	if len(shown) != 0 {
+		t.Errorf("also shown: %v", shown)
+	}
+	for _, path := range []string{"/hidden", "/forbidden.xml", "/wrong", "/lost"} {
+		if all[site+path] != nil {
+			t.Errorf("%s was fetched", path)
+		}
+	}
+	if rec := all[site+"/from-xml"]; rec.Kind != "listed" || rec.Referrer != site+"/one.xml" || rec.Depth != 2 {
+		t.Errorf("listed page: %+v", rec)
+	}
+	if rec := all[site+"/one.xml"]; rec.Kind != "sitemap" || rec.Links != 2 || rec.Depth != 1 || rec.Referrer != site+"/robots.txt" || rec.Error != "" || rec.Bytes == 0 {
+		t.Errorf("sitemap: %+v", rec)
+	}
+	if body, err := job.Store().Body(t.Context(), all[site+"/one.xml"].Seq); err != nil {
+		t.Errorf("body of a sitemap: %v, %v", body, err)
+	}
+	for _, path := range []string{"/six.xml", "/seven.xml"} {
+		if rec := all[site+path]; rec == nil || rec.ErrorClass != "sitemap" || !rec.Truncated {
+			t.Errorf("%s: %+v", path, rec)
+		}
+	}
+	if s.LeftOut[crawler.ReasonScope] != 2 || s.LeftOut[crawler.ReasonRobots] != 2 || s.LeftOut[crawler.ReasonNoHTTP] != 1 {
+		t.Errorf("left out %v", s.LeftOut)
+	}
+}
+
+// TestLargeSitemap is one of many batches.
+func TestLargeSitemap(t *testing.T) {
+	const pages = 5300
+	var site string
+	site = serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/robots.txt":
+			fmt.Fprintf(w, "Sitemap: %s/sitemap.txt\n", site)
+		case "/sitemap.txt":
+			for i := range pages {
+				fmt.Fprintf(w, "%s/%d\n", site, i)
+			}
+		default:
+			html(w, "")
+		}
+	})
+	largest := 0
+	s, _ := run(t, crawler.Config{
+		Seeds: []string{site}, MaxPages: 2, // the seed and the sitemap
+		Events: crawler.Events{Committed: func(e crawler.CommittedEvent) { largest = max(largest, e.Added) }},
+	})
+	if s.Known != pages+2 || s.Waiting != pages {
+		t.Errorf("%d known, %d waiting", s.Known, s.Waiting)
+	}
+	if largest == 0 {
+		t.Error("nothing was committed")
+	}
+}
+
+// TestSitemapsAsked: when sitemaps are read, and that a guess is made where it is
+// asked for.
+func TestSitemapsAsked(t *testing.T) {
+	var mu sync.Mutex
+	var site string
+	asked := false
+	robots := ""
+	site = serve(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch r.URL.Path {
+		case "/robots.txt":
+			fmt.Fprint(w, strings.ReplaceAll(robots, "SITE", site))
+		case "/sitemap.xml":
+			asked = true
+			fmt.Fprintf(w, "<urlset><url><loc>%s/listed</loc></url></urlset>", site)
+		default:
+			html(w, "")
+		}
+	})
+	const named = "Sitemap: SITE/sitemap.xml\n"
+	for name, test := range map[string]struct {
+		robots string
+		cfg    crawler.Config
+		want   bool
+	}{
+		"named":               {named, crawler.Config{}, true},
+		"not named":           {"", crawler.Config{}, false},
+		"guessed":             {"", crawler.Config{Sitemaps: crawler.SitemapsGuessed}, true},
+		"none":                {named, crawler.Config{Sitemaps: crawler.SitemapsNone}, false},
+		"links not followed":  {named, crawler.Config{NoFollow: true}, false},
+		"pages are too deep":  {named, crawler.Config{MaxDepth: 1}, false},
+		"just not too deep":   {named, crawler.Config{MaxDepth: 2}, true},
+		"robots.txt not read": {named, crawler.Config{Robots: crawler.RobotsPolicy{Ignore: true}}, false},
+	} {
+		mu.Lock()
+		asked, robots = false, test.robots
+		mu.Unlock()
+		test.cfg.Seeds, test.cfg.Dir = []string{site}, filepath.Join(t.TempDir(), "job")
+		run(t, test.cfg)
+		if asked != test.want {
+			t.Errorf("%s: sitemap read %v", name, asked)
+		}
+	}
+}

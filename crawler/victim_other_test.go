@@ -1,0 +1,5 @@
+//go:build !linux
+
+package crawler_test
+
+func victim() {}
