@@ -12,6 +12,7 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -92,8 +93,9 @@ func (c *checker) archive(name string) (err error) {
 	})
 	switch {
 	case err != nil || strings.HasSuffix(name, openSuffix):
-		return err
+		return err // a record that a crash has torn is no problem, whatever is wrong with it
 	case broken != nil:
+		v.tell(math.MaxInt64)
 		bad(broken)
 		return nil // its index would only say the same
 	}
@@ -176,13 +178,14 @@ type verifier struct {
 	// Of the payload: with chunks undone, and as it is.
 	payload, framed [2]hash.Hash
 
-	rec   *Record
-	seen  int64  // bytes of its block
-	which int    // of the hashes; -1: a digest that is not known, or none
-	below int    // of those of the payload
-	http  bool   // the block is a response
-	head  []byte // of it, as far as its end is not found
-	body  io.Writer
+	rec    *Record
+	wrongs []error // with it; bad is told when it is known to be whole
+	seen   int64   // bytes of its block
+	which  int     // of the hashes; -1: a digest that is not known, or none
+	below  int     // of those of the payload
+	http   bool    // the block is a response
+	head   []byte  // of it, as far as its end is not found
+	body   io.Writer
 }
 
 func newVerifier(bad func(error)) *verifier {
@@ -217,7 +220,19 @@ func (v *verifier) begin(rec *Record) {
 }
 
 func (v *verifier) wrong(format string, args ...any) {
-	v.bad(&FormatError{Offset: v.rec.Offset, Reason: fmt.Sprintf(format, args...)})
+	v.wrongs = append(v.wrongs, &FormatError{Offset: v.rec.Offset, Reason: fmt.Sprintf(format, args...)})
+}
+
+// tell tells bad what is wrong with the record, if the whole records before end
+// include it.
+func (v *verifier) tell(end int64) {
+	if v.rec == nil || v.rec.Offset >= end {
+		return
+	}
+	for _, err := range v.wrongs {
+		v.bad(err)
+	}
+	v.wrongs = v.wrongs[:0]
 }
 
 // Write sees a part of the block.

@@ -67,6 +67,42 @@ func TestCheckSound(t *testing.T) {
 	}
 }
 
+// TestCheckTorn tears the last records of an archive that was left open, as a power failure does, and those of a complete one: what
+// the next run cuts off is no problem.
+func TestCheckTorn(t *testing.T) {
+	dir, name := checkable(t, FilesOptions{})
+	sound, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := t.TempDir()
+	told := 0
+	for at := 0; at+16 <= len(sound); at += 16 {
+		torn := bytes.Clone(sound)
+		clear(torn[at : at+16])
+		if bytes.Equal(torn, sound) {
+			continue
+		}
+		for path, archive := range map[string][]byte{
+			filepath.Join(open, name+openSuffix): torn,
+			filepath.Join(dir, name):             torn,
+		} {
+			if err := os.WriteFile(path, archive, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := Check(t.Context(), open); err != nil {
+			t.Errorf("torn at %d: %v", at, err)
+		}
+		if err := Check(t.Context(), dir); err != nil && strings.Contains(err.Error(), "its block is not") {
+			told++
+		}
+	}
+	if told == 0 {
+		t.Error("no torn block of a complete archive was told")
+	}
+}
+
 // TestCheckFinds spoils archives and indexes.
 func TestCheckFinds(t *testing.T) {
 	replace := func(from, to string) func([]byte) []byte {

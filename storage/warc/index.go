@@ -117,7 +117,8 @@ func scan(r io.Reader, filename string, each func(*Entry) error) (size int64, er
 }
 
 // walk is scan, and tells why it ended before the end; nil: it did not. A v that is
-// not nil looks at every record.
+// not nil looks at every record, and is left with what is wrong with the one that is
+// not whole.
 func walk(r io.Reader, filename string, v *verifier, each func(*Entry) error) (size int64, broken *FormatError, err error) {
 	reader := NewReader(r)
 	var last *Entry // waits for its length
@@ -138,6 +139,9 @@ func walk(r io.Reader, filename string, v *verifier, each func(*Entry) error) (s
 			if err := each(last); err != nil {
 				return 0, nil, err
 			}
+		}
+		if v != nil {
+			v.tell(end)
 		}
 		if err != nil {
 			return end, broken, nil
