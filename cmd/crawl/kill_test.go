@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -18,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/orbweaver/orbweaver/crawler"
 	"github.com/orbweaver/orbweaver/internal/simweb"
 	"github.com/orbweaver/orbweaver/internal/warccheck"
 	"github.com/orbweaver/orbweaver/storage/warc"
@@ -110,6 +112,9 @@ func TestKilledAndResumed(t *testing.T) {
 			t.Log("finished before it was killed")
 			break
 		}
+		if !begun(t, dir) {
+			continue
+		}
 		soundJob(t, dir)
 		asked := web.served()
 		stored := exported(t, dir)
@@ -157,7 +162,7 @@ func TestArchivesOfKilled(t *testing.T) {
 			t.Log("finished before it was killed")
 			break
 		}
-		if _, err := os.Stat(filepath.Join(dir, "warc")); err != nil {
+		if _, err := os.Stat(filepath.Join(dir, "warc")); err != nil || !begun(t, dir) {
 			continue // killed while the job was made
 		}
 		wantIndexed(t, dir, exported(t, dir))
@@ -298,6 +303,22 @@ func soundJob(t *testing.T, dir string) {
 	if text, err := crawlCommand("check", dir).CombinedOutput(); err != nil {
 		t.Fatalf("check: %v\n%s", err, text)
 	}
+}
+
+// begun reports whether a killed process had come as far as to make its job.
+func begun(t *testing.T, dir string) bool {
+	t.Helper()
+	job, err := crawler.OpenJob(dir)
+	if errors.Is(err, crawler.ErrNotJob) {
+		return false
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := job.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return true
 }
 
 // crawlCommand is the command as a process of its own; TestMain put it in PATH.
