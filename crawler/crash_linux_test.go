@@ -511,6 +511,47 @@ func testCrashes(t *testing.T, archives bool, kills int) {
 	o.finish()
 }
 
+// TestPowerFailsAfterKill kills a process that has written the page that makes a transaction count and not synced it, and cuts the power of
+// the next one, which builds upon that transaction, before it has synced anything that it wrote itself.
+func TestPowerFailsAfterKill(t *testing.T) {
+	const metaPages = 2 * 4096 // their offsets are below
+	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
+	web := startCrashWeb(t, 2, 300)
+	o := newOrdeal(t, web, false)
+	for rounds := 0; rounds < 10; {
+		meta := false
+		o.process(func(n int, op faultfile.Op) faultfile.Verdict {
+			if meta && op.Kind == faultfile.Sync && n > 20 {
+				return faultfile.Kill
+			}
+			meta = op.Kind == faultfile.Write && op.Offset < metaPages
+			return faultfile.Proceed
+		})
+		first := o.killed
+		written := false
+		o.process(func(_ int, op faultfile.Op) faultfile.Verdict {
+			if written && op.Kind == faultfile.Sync {
+				return faultfile.Kill
+			}
+			written = written || op.Kind == faultfile.Write
+			return faultfile.Proceed
+		})
+		if !first || !o.killed { // the crawl has ended
+			o.finish()
+			o = newOrdeal(t, web, false)
+			continue
+		}
+		if err := o.disk.LosePower(random); err != nil {
+			t.Fatal(err)
+		}
+		if o.check(); t.Failed() {
+			t.Fatalf("in round %d", rounds)
+		}
+		rounds++
+	}
+	o.finish()
+}
+
 // TestDiskFaults makes each call on the database in turn fail, once as a disk that breaks and once as one that is full from then on: the
 // crawl ends with a typed error, nothing is damaged, and with a sound disk it goes on.
 func TestDiskFaults(t *testing.T) { testDiskFaults(t, false) }

@@ -41,7 +41,10 @@ func openBolt(path string, readOnly bool) (*bbolt.DB, error) {
 		}
 		current, err := isAt(file, path)
 		if err == nil && current && !readOnly {
-			err = removeLeft(path)
+			// A killed process may have written the page that makes its last transaction
+			// count, and not synced it. The next transaction writes over what the one
+			// before that needs, so the last one must be there should the power fail.
+			err = errors.Join(db.Sync(), removeLeft(path))
 		}
 		if err == nil && current {
 			return db, nil

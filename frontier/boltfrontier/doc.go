@@ -1,7 +1,10 @@
 // Package boltfrontier keeps a frontier in a bbolt database, where it survives crashes and grows beyond memory.
 //
-// The database belongs to the caller, who opens it, may keep other things in it, and closes it after the Frontier. All
-// of the frontier is under the top-level bucket "frontier":
+// The database belongs to the caller, who opens it, may keep other things in it, and closes it after the Frontier. If a killed
+// process may have left it, its Sync comes before anything else: bbolt builds upon the last transaction that it finds, which need
+// not be durable yet.
+//
+// All of the frontier is under the top-level bucket "frontier":
 //
 //	meta   what the job is      "format" | "key" | "clean" | "floor" | "counts"     -> see meta.go
 //	names  host ids             name                                               -> id

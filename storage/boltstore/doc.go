@@ -9,7 +9,9 @@
 // [Store.AppendTx] writes inside the caller's, so that a page's result and
 // whatever else has to change with it are committed together. bbolt syncs the
 // file before a commit returns, unless its NoSync is set. One Store at a time
-// may be open on a file.
+// may be open on a file. Whoever opens a file that a killed process may have left
+// calls its Sync before anything else: bbolt builds upon the last transaction that
+// it finds, which need not be durable yet.
 //
 // # Layout
 //
