@@ -71,7 +71,7 @@ func (t *tree) drop(h *host, taken []openChunk, n int) (d frontier.Dropped, err 
 		if len(v) == 0 || v[0] == 0 || v[0] > chunkRequests {
 			return d, corrupt(queueBucket, k, "number of requests out of range")
 		}
-		out := bitsOf(taken, ref)
+		out := bitsOf(taken, ref) &^ bitsOf(h.open, ref) // a commit may have ended some of it since
 		free := ^uint64(0) >> (chunkRequests - v[0]) &^ (bitsOf(h.open, ref) | out)
 		if free == 0 {
 			continue
