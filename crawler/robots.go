@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	robotsCached   = 4096            // origins in memory,
+	robotsCached   = 16 << 10        // origins in memory, as many as the frontier has hosts there,
 	robotsBytes    = 32 << 20        // and bytes of their files
 	robotsMaxDelay = 5 * time.Minute // the most of a Crawl-delay that is kept to
 )

@@ -55,7 +55,7 @@ var (
 		{name: "many hosts", hosts: 10_000, bytes: 30_000, pages: 40_000, only: []string{"bare", "crawl"}},
 		{name: "TLS", hosts: 100, bytes: 30_000, pages: 10_000, tls: true, only: ours},
 		{name: "short connections", hosts: 100, bytes: 30_000, pages: 6_000, tls: true, connRequests: 4, only: handshakers},
-		{name: "offline", hosts: 500, bytes: 30_000, pages: 10_000, taped: true, only: offliners},
+		{name: "offline", hosts: 500, bytes: 30_000, pages: 30_000, taped: true, only: offliners},
 	}
 )
 
