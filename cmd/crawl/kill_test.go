@@ -90,9 +90,9 @@ func TestKilledAndResumed(t *testing.T) {
 		workers = 8
 		// Two groups of pages may be on their way to the disk, one that is written
 		// and one that is gathered, and each worker may have a page in hand.
-		inFlight = 2*256 + workers
+		inFlight = 2*512 + workers
 	)
-	web := growTree(t, 8, 300)
+	web := growTree(t, 8, 2000)
 	dir := filepath.Join(t.TempDir(), "job")
 	seeds := write(t, "seeds.txt", web.seeds())
 	random := rand.New(rand.NewPCG(uint64(os.Getpid()), uint64(time.Now().UnixNano())))
@@ -102,8 +102,8 @@ func TestKilledAndResumed(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// Between the start of the process and a few hundred pages.
-		target := before + random.IntN(300)
+		// Between the start of the process and more pages than may be in flight.
+		target := before + random.IntN(2500)
 		for deadline := time.Now().Add(patience); web.served() < target && time.Now().Before(deadline); {
 			time.Sleep(time.Duration(random.IntN(1000)) * time.Microsecond)
 		}
