@@ -17,7 +17,7 @@ type address struct {
 	ip      netip.Addr
 	hosts   int    // in the front
 	last    start  // the latest start, by
-	lastBy  *Lease // this lease
+	lastBy  uint64 // the lease of this number
 	busy    *host  // is leased, or about to be, and has not started
 	first   *host  // in the heap for the next start; nil: nobody
 	waiting []*host
@@ -169,7 +169,7 @@ func (f *Frontier) startedAt(l *Lease, at time.Time) {
 		return
 	}
 	if !at.Before(a.last.at) {
-		a.last, a.lastBy = start{at: at}, l
+		a.last, a.lastBy = start{at: at}, l.number
 	}
 	f.giveUp(a, l.host)
 }

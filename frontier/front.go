@@ -34,7 +34,7 @@ type host struct {
 	address  *address      // nil: not known, or of no interest
 	parked   bool          // waits for its address, out of the heap
 	last     start         // its latest start, by
-	lastBy   *Lease        // this lease
+	lastBy   uint64        // the lease of this number: a lease itself holds its requests
 	next     time.Time     // earliest next start by what the claim told
 	turn     time.Time     // when it was last leased: hosts without a delay take turns by it
 	blocked  time.Time     // no start before

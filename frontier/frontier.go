@@ -128,8 +128,9 @@ type Frontier struct {
 	mu     sync.Mutex
 	front  front
 	disk   disk
-	stats  Stats // Waiting includes Leased
-	holds  int   // open Holds and changes under way: while there are any, the crawl is not over
+	stats  Stats  // Waiting includes Leased
+	holds  int    // open Holds and changes under way: while there are any, the crawl is not over
+	leases uint64 // made so far
 	limit  *rate.Limiter
 	credit int // starts paid to limit and not made
 	closed bool

@@ -18,8 +18,9 @@ type Lease struct {
 	Host     string
 	Requests []Leased // one when the host has a delay; up to Config.LeaseSize without
 
-	f    *Frontier
-	host *host
+	f      *Frontier
+	host   *host
+	number uint64 // from 1 on, in the order in which they are made
 
 	// Under Frontier.mu.
 	released bool
@@ -449,7 +450,8 @@ func (f *Frontier) refund() {
 }
 
 func (f *Frontier) newLease(h *host, reqs []Queued) *Lease {
-	l := &Lease{Host: h.claim.Host, Requests: make([]Leased, len(reqs)), f: f, host: h}
+	f.leases++
+	l := &Lease{Host: h.claim.Host, Requests: make([]Leased, len(reqs)), f: f, host: h, number: f.leases}
 	for i, r := range reqs {
 		l.Requests[i] = Leased{Request: r.Request, lease: l, index: uint(i), position: r.Position, url: r.URL}
 		l.out |= 1 << i
@@ -479,7 +481,7 @@ func (l *Lease) Started(at time.Time) {
 	}
 	l.started = true
 	if at = earlier(at, time.Now()); !at.Before(h.last.at) {
-		h.last, h.lastBy = start{at: at}, l
+		h.last, h.lastBy = start{at: at}, l.number
 	}
 	f.startedAt(l, at)
 	f.settle(h)
@@ -492,14 +494,14 @@ func (l *Lease) Answered(at time.Time) {
 	f := l.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if h := l.host; h.lastBy == l {
+	if h := l.host; h.lastBy == l.number {
 		h.last.answered = earlier(at, time.Now())
 		h.response = max(0, h.last.answered.Sub(h.last.at))
 		h.setDelay(&f.cfg)
 		f.settle(h)
 		f.wake()
 	}
-	if a := l.host.address; a != nil && a.lastBy == l {
+	if a := l.host.address; a != nil && a.lastBy == l.number {
 		a.last.answered = earlier(at, time.Now())
 		if a.first != nil {
 			f.settle(a.first)
