@@ -26,7 +26,7 @@ func (b *bench) all(ctx context.Context, args []string) (text string, failed err
 	head := fmt.Sprintf(`# Results
 
 Written by %s on %s.
-Figures are medians over interleaved rounds; CPU is that of the contender's process alone. Another machine gives
+Rounds of all contenders follow one another; CPU is that of the contender's process alone. Another machine gives
 other figures: only ratios within one table mean something. See doc.go for the contenders.
 
 Machine: %s

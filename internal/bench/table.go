@@ -54,6 +54,18 @@ func (t *table) add(name string, m measured) {
 	t.rows[i].runs = append(t.rows[i].runs, m)
 }
 
+// rounds says of how many runs its figures are.
+func (t *table) rounds() string {
+	n := 0
+	for _, r := range t.rows {
+		n = max(n, len(r.runs))
+	}
+	if n == 1 {
+		return "Of one round."
+	}
+	return fmt.Sprintf("Medians of %d rounds.", n)
+}
+
 // row is the row of a contender, without runs if there is none.
 func (t *table) row(name string) row {
 	for _, r := range t.rows {
@@ -114,7 +126,7 @@ func (t *table) String() string {
 			column{"resumed", func(r row) string { return percent(r.count(resumed) / r.count(handshakes)) }})
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "## %s\n\n| contender |", t.title)
+	fmt.Fprintf(&b, "## %s\n\n%s\n\n| contender |", t.title, t.rounds())
 	for _, c := range columns {
 		fmt.Fprintf(&b, " %s |", c.title)
 	}
