@@ -168,19 +168,24 @@ func (v *visit) leased() frontier.Leased {
 	return l
 }
 
+// trustsLastmod says whether pages are left alone that a sitemap says have not changed.
+func (v *visit) trustsLastmod() bool { return v.cfg.TrustLastmod && v.rounds > 1 }
+
 // news deals with what a sitemap that is read again says of a page that may have been
-// visited: when it has changed since, an extra visit is due.
+// visited: when it has changed since, an extra visit is due, Min after the last one at
+// the earliest, and not before the change. It is asked for now even if that is later,
+// as the sitemap may not be sent again until it has changed. A change after Max is left
+// to the visit that comes before it anyway.
 func (s *sitemapVisit) news(ctx context.Context, u weburl.URL, e *sitemap.Entry) {
 	revisits := s.cfg.Revisit
-	now := time.Now()
-	if s.cfg.TrustLastmod && s.rounds > 1 && !e.LastMod.IsZero() {
+	if s.trustsLastmod() && !e.LastMod.IsZero() {
 		s.unmodified.add(u.String(), e.LastMod)
 	}
-	if !revisits.on() || !s.env.has(flagRevisit) || e.LastMod.IsZero() || e.LastMod.After(now) {
+	if !revisits.on() || !s.env.has(flagRevisit) || e.LastMod.IsZero() || time.Until(e.LastMod) > revisits.Max {
 		return
 	}
 	rec, err := s.commits.store.Get(ctx, u.String())
-	if err != nil || !rec.FetchedAt.Before(e.LastMod) || now.Sub(rec.FetchedAt) < revisits.Min {
+	if err != nil || !rec.FetchedAt.Before(e.LastMod) {
 		if err != nil && !errors.Is(err, storage.ErrNotFound) && ctx.Err() == nil {
 			s.commits.fail(s.job.wrap("read", err))
 		}
@@ -189,8 +194,11 @@ func (s *sitemapVisit) news(ctx context.Context, u weburl.URL, e *sitemap.Entry)
 	req := requestOf(rec)
 	env := decodeEnvelope(req.Data)
 	env.flags |= flagRevisit
-	env.plan.since = max(0, rec.FetchedAt.Unix())
+	env.plan.since = max(0, e.LastMod.Unix())
 	req.URL += extraMark + strconv.FormatInt(e.LastMod.Unix(), 10)
+	if wait := max(time.Until(rec.FetchedAt.Add(revisits.Min)), time.Until(e.LastMod)); wait > 0 {
+		req.NotBefore = dueAfter(time.Now(), wait)
+	}
 	req.Data = env.encode()
 	s.ch.add = append(s.ch.add, req)
 	s.ch.weight += 256

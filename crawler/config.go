@@ -97,17 +97,19 @@ type Config struct {
 	// with a result waits again, and is asked for by the validators (ETag,
 	// Last-Modified) of the page that is stored. Of a page that is unchanged, by
 	// the server's word (304) or by its digest, the new result refers to the stored
-	// body, its links are not read again, and no handler sees it. URLs that were left
-	// out before stay so, sitemaps are read whole, and a result does not keep the Data and Priority of a
+	// body, its links are not read again, and no handler sees it. So it is with a
+	// sitemap that was read to its end; any other is read whole. URLs that were left
+	// out before stay so, and a result does not keep the Data and Priority of a
 	// Request. A job that has URLs waiting finishes the round that it is in. It needs
 	// the job's own Frontier and Store.
 	Recrawl bool
 
 	// TrustLastmod leaves pages alone in a later round that a sitemap says have not
 	// changed since their last visit: one that was read in this run, before their turn
-	// came. Sitemaps are read first of their host. They count as left out, with
-	// ReasonUnmodified. A million of them at most are remembered; the others are asked
-	// for as usual. It works with Recrawl and the later runs of its round.
+	// came. Sitemaps are read first of their host, and whole each time. Such pages count
+	// as left out, with ReasonUnmodified. A million of them at most are remembered; the
+	// others are asked for as usual. It works with Recrawl and the later runs of its
+	// round.
 	TrustLastmod bool
 
 	// Revisit makes the crawl continuous: pages are visited again when they are due,

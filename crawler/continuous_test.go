@@ -3,6 +3,7 @@ package crawler_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -311,8 +312,12 @@ func TestRevisitSitemap(t *testing.T) {
 		if s.Ended != crawler.MaxTime || s.Waiting != 6 || s.Revisits != 6 {
 			t.Errorf("%+v", s)
 		}
+		// It is sent when it is new, and when it has changed.
 		if n := len(site.visits["/sitemap.xml"]); n < 11 || n > 12 {
 			t.Errorf("the sitemap was read %d times", n)
+		}
+		if sent := strings.Count(fmt.Sprint(site.status["/sitemap.xml"]), "200"); sent != 3 {
+			t.Errorf("the sitemap was sent %d times: %v", sent, site.status["/sitemap.xml"])
 		}
 		for path, want := range map[string]int{"/": 2, "/weekly": 1, "/new": 1, "/fresh": 1} {
 			if n := len(site.visits[path]); n != want {
@@ -354,6 +359,45 @@ func TestRevisitSitemap(t *testing.T) {
 		}
 		if p := explain("/fresh"); !nearly(p.At.Sub(p.Last), 90*hour) {
 			t.Errorf("/fresh: %+v", p)
+		}
+	})
+}
+
+// TestRevisitSitemapEarly: what a sitemap says of a page too early for another visit is
+// not forgotten, although the sitemap is not sent again.
+func TestRevisitSitemapEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		site := newLivingSite(t, func(path string, h http.Header) (string, int) {
+			switch path {
+			case "/robots.txt":
+				return "Sitemap: /sitemap.xml", 0
+			case "/sitemap.xml":
+				h.Set("Content-Type", "application/xml")
+				edited, ahead := began.Add(-900*hour), began.Add(-900*hour)
+				if time.Since(began) >= 3*hour {
+					edited, ahead = began.Add(3*hour), began.Add(20*hour)
+				}
+				entry := func(path string, at time.Time) string {
+					return "<url><loc>" + path + "</loc><lastmod>" + at.UTC().Format(time.RFC3339) + "</lastmod></url>"
+				}
+				return "<urlset>" + entry("/edited", edited) + entry("/ahead", ahead) + "</urlset>", 0
+			}
+			return path, 0
+		})
+		cfg := crawler.Config{
+			Dir: filepath.Join(t.TempDir(), "job"), Seeds: []string{livingURL + "/"}, MaxTime: 40 * hour,
+			Revisit: crawler.Revisit{Min: 10 * hour, Max: 100 * hour, Sitemaps: 2 * hour},
+		}
+		site.crawl(t, cfg)
+		if sent := strings.Count(fmt.Sprint(site.status["/sitemap.xml"]), "200"); sent != 2 {
+			t.Errorf("the sitemap was sent %d times: %v", sent, site.status["/sitemap.xml"])
+		}
+		for path, want := range map[string]time.Duration{"/edited": 10 * hour, "/ahead": 20 * hour} {
+			visits := site.visits[path]
+			if len(visits) != 2 || !nearly(visits[1].Sub(began), want) {
+				t.Errorf("%s was visited at %v, want a second visit after %v", path, visits, want)
+			}
 		}
 	})
 }
@@ -416,9 +460,9 @@ func TestTrustLastmod(t *testing.T) {
 			case "/sitemap.xml":
 				h.Set("Content-Type", "application/xml")
 				text := ""
-				for page, at := range lastmod {
+				for _, page := range slices.Sorted(maps.Keys(lastmod)) {
 					text += "<url><loc>" + page + "</loc>"
-					if !at.IsZero() {
+					if at := lastmod[page]; !at.IsZero() {
 						text += "<lastmod>" + at.UTC().Format(time.RFC3339) + "</lastmod>"
 					}
 					text += "</url>"
@@ -443,8 +487,12 @@ func TestTrustLastmod(t *testing.T) {
 				t.Errorf("%s was visited %d times, want %d", path, n, want)
 			}
 		}
+		// The sitemap is the same, and what it says counts again.
+		if s := site.crawl(t, cfg); s.Round != 3 || len(site.visits["/old"]) != 1 || len(site.visits["/edited"]) != 2 {
+			t.Errorf("once more: %d and %d visits, %+v", len(site.visits["/old"]), len(site.visits["/edited"]), s)
+		}
 		cfg.TrustLastmod = false
-		if s := site.crawl(t, cfg); s.Round != 3 || len(site.visits["/old"]) != 2 {
+		if s := site.crawl(t, cfg); s.Round != 4 || len(site.visits["/old"]) != 2 {
 			t.Errorf("without: %d visits, %+v", len(site.visits["/old"]), s)
 		}
 	})

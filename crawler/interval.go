@@ -58,10 +58,10 @@ type Revisit struct {
 	// any more. Zero: DefaultRevisitGone. Negative: it is visited for ever.
 	Gone int
 
-	// Sitemaps is the interval between two readings of a sitemap. What is new in it is
-	// crawled; a page that changed after its last visit, as its lastmod says, and was
-	// not visited within Min, is due at once. Zero: DefaultRevisitSitemaps, but no
-	// more than Max.
+	// Sitemaps is the interval between two readings of a sitemap, which is sent only if
+	// it has changed, where the server can tell. What is new in it is crawled; a page
+	// that changed after its last visit, as its lastmod says, is due at once, or Min
+	// after that visit. Zero: DefaultRevisitSitemaps, but no more than Max.
 	Sitemaps time.Duration
 }
 
@@ -109,7 +109,7 @@ func (r Revisit) ofSitemaps() Revisit {
 // plan is what a crawl remembers of a page from one visit to the next.
 type plan struct {
 	interval time.Duration // in whole seconds; 0: the page was not visited yet
-	since    int64         // when the last visit was, in seconds since 1970; 0: there was none
+	since    int64         // when the last visit was, or, of an extra one, the page changed, in seconds since 1970; 0: never
 	gone     uint8         // visits in a row that found the page gone, or
 	failed   uint8         // that found out nothing
 }

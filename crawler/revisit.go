@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"net/http"
 
+	"github.com/orbweaver/orbweaver/crawler/links"
 	"github.com/orbweaver/orbweaver/httpclient"
 	"github.com/orbweaver/orbweaver/storage"
 	"github.com/orbweaver/orbweaver/storage/warc"
@@ -30,12 +31,20 @@ type known struct {
 	original *storage.Record // the one at which the page became what last says
 }
 
-// look reads what is known of the URL. In the first round nothing is, and nothing
-// is read, unless it is planned to be visited again.
-func (v *visit) look(ctx context.Context) error {
+// look reads what is known of the URL, and reports whether it could. In the first round
+// nothing is, and nothing is read, unless it is planned to be visited again.
+func (v *visit) look(ctx context.Context) bool {
 	if v.rounds == 1 && !v.env.has(flagRevisit) {
-		return nil
+		return true
 	}
+	err := v.readKnown(ctx)
+	if err != nil && ctx.Err() == nil {
+		v.commits.fail(v.job.wrap("read", err))
+	}
+	return err == nil
+}
+
+func (v *visit) readKnown(ctx context.Context) error {
 	history, ok := v.commits.store.(storage.Historian)
 	if !ok {
 		rec, err := v.commits.store.Get(ctx, v.req.URL)
@@ -95,12 +104,15 @@ func redirects(status int) bool {
 	return false
 }
 
-// conditional asks for the page only if it has changed, when it is one that may be
-// kept: a whole page, whose body is there if bodies are wanted.
+// conditional asks for the URL only if it has changed, when what is known of it may
+// be kept: it came whole, and the body of a page is there if bodies are wanted. That
+// of a sitemap may have been too large to keep; what it lists was added all the same.
 func (v *visit) conditional(req *httpclient.Request) {
 	last := v.known.last
-	if last == nil || last.Status != http.StatusOK || last.Truncated || last.Error != "" ||
-		!v.cfg.NoBodies && last.BodySeq == 0 {
+	if last == nil || last.Status != http.StatusOK || last.Truncated || last.Error != "" {
+		return
+	}
+	if v.env.kind != links.Sitemap && !v.cfg.NoBodies && last.BodySeq == 0 {
 		return
 	}
 	tag, modified := fieldOf(last.Head, "Etag"), fieldOf(last.Head, "Last-Modified")
@@ -133,9 +145,9 @@ func (k *known) archived() *warc.Original {
 	return &warc.Original{URL: k.original.URL, Date: k.original.FetchedAt}
 }
 
-// keepPage finishes the URL with the page as it was, after an answer that it was
+// keepKnown finishes the URL with what is known of it, after an answer that it was
 // not modified.
-func (v *visit) keepPage(a *answer) {
+func (v *visit) keepKnown(a *answer) {
 	ch := v.finish()
 	v.spent = true
 	rec := v.newRecord()
@@ -149,7 +161,6 @@ func (v *visit) keepPage(a *answer) {
 	rec.Encoding, rec.BodySeq = last.Encoding, last.BodySeq
 	v.limits.Clip(rec)
 	ch.weight = int64(len(rec.Head))
-	ch.release = a.body.release
 	v.count(ch)
 	ch.tally.Bytes = 0 // nothing came
 	ch.tally.Statuses = map[int]int64{http.StatusNotModified: 1}

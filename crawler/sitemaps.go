@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"time"
 
 	"github.com/orbweaver/orbweaver/crawler/links"
@@ -84,7 +85,8 @@ type sitemapVisit struct {
 }
 
 // readSitemap fetches a sitemap and reads it while it arrives. Its URLs are
-// committed in batches, the last with its result.
+// committed in batches, the last with its result. One that is read again is asked
+// for by the validators of its last reading, if that was a whole one.
 func (v *visit) readSitemap(ctx context.Context) {
 	if v.w.traffic.reached() {
 		return // it goes back
@@ -95,6 +97,12 @@ func (v *visit) readSitemap(ctx context.Context) {
 		return
 	}
 	req.NoRedirects = true
+	if !v.look(ctx) {
+		return
+	}
+	if !v.trustsLastmod() { // else what it says of each page is to be known
+		v.conditional(req)
+	}
 	kept := &keptBody{most: v.cfg.MaxBody, dropped: v.cfg.NoBodies && v.archives == nil}
 	req.RawBody = kept
 	tape := v.archives.record(req)
@@ -124,13 +132,17 @@ func (v *visit) readSitemap(ctx context.Context) {
 	}
 	a.took = time.Since(began)
 	cached.keep(resp, a.err)
-	if !v.archive(ctx, tape, &fetched{began: began, took: a.took, err: a.err}) || ctx.Err() != nil || v.commits.lost() != nil {
+	if !v.archive(ctx, tape, &fetched{began: began, took: a.took, err: a.err, original: v.known.archived()}) || ctx.Err() != nil || v.commits.lost() != nil {
 		return // it goes back
 	}
 	if kind := classify(a.err); a.err != nil && kind.retry && v.retry(resp.StatusCode, a.err, time.Time{}) {
 		return
 	}
 	if status := resp.StatusCode; retryStatus(status) && v.retry(status, nil, retryAfter(resp.HeaderValue("Retry-After"), began)) {
+		return
+	}
+	if resp.StatusCode == http.StatusNotModified && v.asked {
+		v.keepKnown(a)
 		return
 	}
 	s.store(a, kept, in.n)

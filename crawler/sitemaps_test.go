@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/orbweaver/orbweaver/crawler"
 	"github.com/orbweaver/orbweaver/internal/simweb"
+	"github.com/orbweaver/orbweaver/storage"
 )
 
 // TestSitemapsOfWholeWeb: with sitemaps the crawl of a web is as correct as
@@ -130,6 +132,85 @@ func TestSitemapForms(t *testing.T) {
 	}
 	if s.LeftOut[crawler.ReasonScope] != 2 || s.LeftOut[crawler.ReasonRobots] != 2 || s.LeftOut[crawler.ReasonNoHTTP] != 1 {
 		t.Errorf("left out %v", s.LeftOut)
+	}
+}
+
+// TestSitemapAskedAgain: in a later round a sitemap is sent only if it has changed since
+// it was read to its end.
+func TestSitemapAskedAgain(t *testing.T) {
+	const sitemap = "<urlset><url><loc>/a</loc></url><url><loc>/b</loc></url></urlset>"
+	for name, maxBody := range map[string]int64{"kept": 0, "too large to keep": 20} {
+		t.Run(name, func(t *testing.T) {
+			var mu sync.Mutex
+			var asked []string // validators, and what was sent
+			tag, text, size := `"1"`, sitemap[:40], len(sitemap)
+			site := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != "/sitemap.xml" {
+					html(w, "page")
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				asked = append(asked, r.Header.Get("If-None-Match"))
+				w.Header().Set("ETag", tag)
+				if r.Header.Get("If-None-Match") == tag {
+					w.WriteHeader(http.StatusNotModified)
+					return
+				}
+				asked[len(asked)-1] += " sent"
+				w.Header().Set("Content-Length", fmt.Sprint(size))
+				fmt.Fprint(w, text) // and hang up, if that is not all
+			})
+			cfg := crawler.Config{
+				Dir: filepath.Join(t.TempDir(), "job"), Seeds: []string{site + "/"}, Recrawl: true, Sitemaps: crawler.SitemapsGuessed,
+				MaxBody: maxBody, WARC: &crawler.WARC{Dedup: -1},
+			}
+			round := func() (rec *storage.Record, n int) {
+				crawlSite(t, cfg)
+				closing(t, cfg.Dir, func(j *crawler.Job) {
+					var err error
+					if rec, err = j.Store().Get(t.Context(), site+"/sitemap.xml"); err != nil {
+						t.Fatal(err)
+					}
+					rounds, err := j.Rounds()
+					if err != nil {
+						t.Fatal(err)
+					}
+					for rec, err := range j.Store().Records(t.Context(), rounds[len(rounds)-1].After) {
+						if err != nil {
+							t.Fatal(err)
+						}
+						if rec.Kind == "listed" {
+							n++
+						}
+					}
+				})
+				return rec, n
+			}
+			if rec, n := round(); !rec.Truncated || rec.ErrorClass == "" || n != 1 {
+				t.Errorf("cut: %+v, %d pages", rec, n)
+			}
+			text = sitemap
+			if rec, n := round(); rec.Error != "" || rec.Links != 2 || n != 2 {
+				t.Errorf("whole: %+v, %d pages", rec, n)
+			}
+			rec, n := round()
+			if rec.Status != 200 || rec.Kind != "sitemap" || rec.Links != 2 || rec.Change != storage.ChangeUnchanged || rec.WireBytes != 0 || n != 2 {
+				t.Errorf("not modified: %+v, %d pages", rec, n)
+			}
+			if kept := rec.BodySeq != 0; kept != (maxBody == 0) {
+				t.Errorf("not modified: %+v", rec)
+			}
+			wantRevisits(t, cfg.Dir, 1)
+			tag, text = `"2"`, strings.ReplaceAll(sitemap, "/b", "/c")
+			if rec, n := round(); rec.Links != 2 || rec.WireBytes == 0 || n != 3 {
+				t.Errorf("changed: %+v, %d pages", rec, n)
+			}
+			round()
+			if want := []string{" sent", " sent", `"1"`, `"1" sent`, `"2"`}; !slices.Equal(asked, want) {
+				t.Errorf("asked %q, want %q", asked, want)
+			}
+		})
 	}
 }
 

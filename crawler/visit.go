@@ -125,13 +125,7 @@ func (v *visit) fetch(ctx context.Context) {
 	if v.w.traffic.reached() {
 		return // it goes back
 	}
-	if err := v.look(ctx); err != nil {
-		if ctx.Err() == nil {
-			v.commits.fail(v.job.wrap("read", err))
-		}
-		return
-	}
-	if v.visited() {
+	if !v.look(ctx) || v.visited() {
 		return
 	}
 	if v.cfg.TrustLastmod && v.unmodified.since(v.req.URL, v.known.newest) {
@@ -284,7 +278,8 @@ func (v *visit) answered(ctx context.Context, a *answer) {
 		a.body.release()
 		return
 	case status == http.StatusNotModified && v.asked:
-		v.keepPage(a)
+		a.body.release()
+		v.keepKnown(a)
 		return
 	}
 	v.suggest(a.resp.Header)
