@@ -11,6 +11,7 @@ import (
 const (
 	DefaultMaxText  = 256 << 10
 	DefaultMaxHead  = 256 << 10
+	DefaultMaxData  = 64 << 10
 	DefaultMaxItem  = 16 << 20
 	DefaultMaxItems = 100_000
 	DefaultMaxBody  = 1 << 30
@@ -21,6 +22,7 @@ const (
 type Limits struct {
 	Text  int // bytes of all string fields of a record together; 0: 256 KiB
 	Head  int // bytes of Record.Head; 0: 256 KiB
+	Data  int // bytes of Record.Data; 0: 64 KiB
 	Item  int // bytes of one item; 0: 16 MiB
 	Items int // items of one record; 0: 100,000
 	Body  int // bytes of Record.Body; 0: 1 GiB
@@ -36,6 +38,7 @@ func (l Limits) WithDefaults() (Limits, error) {
 	}{
 		{"Text", &l.Text, DefaultMaxText},
 		{"Head", &l.Head, DefaultMaxHead},
+		{"Data", &l.Data, DefaultMaxData},
 		{"Item", &l.Item, DefaultMaxItem},
 		{"Items", &l.Items, DefaultMaxItems},
 		{"Body", &l.Body, DefaultMaxBody},
@@ -78,6 +81,7 @@ func (l Limits) check(r *Record) error {
 	}{
 		{"Text", r.textSize(), l.Text},
 		{"Head", len(r.Head), l.Head},
+		{"Data", len(r.Data), l.Data},
 		{"Items", len(r.Items), l.Items},
 		{"Body", len(r.Body), l.Body},
 	} {

@@ -8,11 +8,11 @@ import (
 
 func TestLimitsWithDefaults(t *testing.T) {
 	got, err := Limits{Item: 7}.WithDefaults()
-	want := Limits{Text: DefaultMaxText, Head: DefaultMaxHead, Item: 7, Items: DefaultMaxItems, Body: DefaultMaxBody}
+	want := Limits{Text: DefaultMaxText, Head: DefaultMaxHead, Data: DefaultMaxData, Item: 7, Items: DefaultMaxItems, Body: DefaultMaxBody}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	for _, bad := range []Limits{{Text: -1}, {Head: -1}, {Item: -1}, {Items: -1}, {Body: -1}} {
+	for _, bad := range []Limits{{Text: -1}, {Head: -1}, {Data: -1}, {Item: -1}, {Items: -1}, {Body: -1}} {
 		if _, err := bad.WithDefaults(); err == nil {
 			t.Errorf("%+v was accepted", bad)
 		}

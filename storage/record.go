@@ -25,6 +25,9 @@ type Record struct {
 	Referrer string
 	// Label is the user's route label.
 	Label string
+	// Data is what the user gave along with the request; nil, and not empty, if that
+	// was nothing.
+	Data []byte
 	// Depth is the number of links between a seed and URL.
 	Depth int
 	// Attempts is the number of tries made, this one included.

@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"math"
@@ -18,15 +19,15 @@ import (
 //	digest       8 bytes, only with flagDigest
 //	revisit      Change (1 byte), BodySeq (uvarint, 0 for the record's own or none); only with flagRevisit
 //	body         uvarint size, CRC-32C (4 bytes); only with flagBody
-//	sizes        uvarint each: texts in the order of texts, then head
-//	texts, head  bytes
+//	sizes        uvarint each: texts in the order of texts, then head, then data, which is there only with flagData
+//	contents     bytes of each, in the same order
 //	CRC-32C      4 bytes, of all before it
 //
-// The head comes last so that all texts can share one string when decoded.
+// The texts come first so that all of them can share one string when decoded.
 //
-// Version 2 is the same without flagDigest and flagRevisit, version 1 without
-// flagNotes too.
-const recordVersion = 3
+// Version 3 is the same without flagData, version 2 without flagDigest and
+// flagRevisit too, version 1 also without flagNotes.
+const recordVersion = 4
 
 const (
 	flagTruncated = 1 << iota
@@ -36,7 +37,7 @@ const (
 	flagNotes     // the texts of notes follow the others
 	flagDigest
 	flagRevisit
-	knownFlags = flagTruncated | flagSameFinal | flagSameHost | flagBody | flagNotes | flagDigest | flagRevisit
+	flagData // the last that there is room for
 )
 
 const crcSize = 4
@@ -117,10 +118,14 @@ func appendRecord(dst []byte, r *storage.Record) []byte {
 		dst = binary.AppendUvarint(dst, uint64(len(s)))
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(r.Head)))
+	if flags&flagData != 0 {
+		dst = binary.AppendUvarint(dst, uint64(len(r.Data)))
+	}
 	for _, s := range written {
 		dst = append(dst, s...)
 	}
 	dst = append(dst, r.Head...)
+	dst = append(dst, r.Data...)
 	return binary.BigEndian.AppendUint32(dst, checksum(dst[start:]))
 }
 
@@ -145,6 +150,9 @@ func flagsOf(r *storage.Record) (flags byte) {
 	}
 	if r.Change != storage.ChangeNone || bodyOfOther(r) != 0 {
 		flags |= flagRevisit
+	}
+	if len(r.Data) > 0 {
+		flags |= flagData
 	}
 	return flags
 }
@@ -186,8 +194,8 @@ func decodePayload(b []byte) (*stored, error) {
 		return nil, &storage.FormatError{What: "a record", Have: uint64(version), Known: recordVersion}
 	}
 	flags := d.byte()
-	if version == 0 || flags&^byte(knownFlags) != 0 {
-		return nil, fmt.Errorf("version %d with flags %#x", version, flags)
+	if version == 0 {
+		return nil, errors.New("it has no version")
 	}
 	r := &stored{}
 	r.Truncated = flags&flagTruncated != 0
@@ -217,7 +225,7 @@ func decodePayload(b []byte) (*stored, error) {
 	if flags&flagBody != 0 {
 		r.hasBody, r.bodySize, r.bodyCRC = true, d.uvarint(), d.uint32()
 	}
-	d.texts(&r.Record, numWritten(flags))
+	d.contents(&r.Record, flags)
 	if d.err != nil {
 		return nil, d.err
 	}
@@ -313,18 +321,21 @@ func (d *decoder) time() time.Time {
 	return time.Unix(sec, nano).UTC()
 }
 
-// texts reads the sizes and bytes of the first n of r's string fields and of its
-// head, which must be all that is left.
-func (d *decoder) texts(r *storage.Record, n int) {
+// contents reads the sizes and bytes of those of r's string fields that a record with
+// the flags has, of its head and of its data, which must be all that is left.
+func (d *decoder) contents(r *storage.Record, flags byte) {
 	var sizes [numTexts]uint64
-	total := uint64(0)
-	for i := range n {
+	total, dataSize := uint64(0), uint64(0)
+	for i := range numWritten(flags) {
 		sizes[i] = d.uvarint()
 		total += min(sizes[i], uint64(len(d.rest))+1) // cannot overflow
 	}
 	headSize := d.uvarint()
+	if flags&flagData != 0 {
+		dataSize = d.uvarint()
+	}
 	all := string(d.take(total))
-	head := d.take(headSize)
+	head, data := d.take(headSize), d.take(dataSize)
 	if len(d.rest) > 0 {
 		d.fail("trailing bytes")
 	}
@@ -336,6 +347,9 @@ func (d *decoder) texts(r *storage.Record, n int) {
 	}
 	if len(head) > 0 {
 		r.Head = append([]byte(nil), head...)
+	}
+	if len(data) > 0 {
+		r.Data = append([]byte(nil), data...)
 	}
 }
 

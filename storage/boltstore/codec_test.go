@@ -23,7 +23,7 @@ func wantError(t testing.TB, err, want error) {
 func sampleRecord() *storage.Record {
 	return &storage.Record{
 		URL: "https://example.org/a", FinalURL: "https://example.org/b", Host: "example.org",
-		Referrer: "https://example.org/", Label: "list", Depth: 1, Attempts: 2, Redirects: 3,
+		Referrer: "https://example.org/", Label: "list", Data: []byte("data"), Depth: 1, Attempts: 2, Redirects: 3,
 		Status: 200, Proto: "HTTP/1.1", Head: []byte("HTTP/1.1 200 OK\r\n\r\n"),
 		ContentType: "text/html", Charset: "utf-8", Encoding: "gzip",
 		FetchedAt: time.Unix(1700000000, 123456789), Duration: time.Second, Bytes: 30000, WireBytes: 13000,

@@ -256,8 +256,7 @@ func (s *Store) record(ctx context.Context, seq uint64) (rec *storage.Record, er
 func clone(r *storage.Record) *storage.Record {
 	c := *r
 	c.FetchedAt = r.FetchedAt.Round(0).UTC()
-	c.Head = bytes.Clone(r.Head)
-	c.Body = bytes.Clone(r.Body)
+	c.Head, c.Data, c.Body = bytes.Clone(r.Head), bytes.Clone(r.Data), bytes.Clone(r.Body)
 	c.Items = make([]json.RawMessage, len(r.Items))
 	for i, item := range r.Items {
 		c.Items[i] = bytes.Clone(item)
@@ -268,10 +267,7 @@ func clone(r *storage.Record) *storage.Record {
 // bare copies r as a reader gets it.
 func bare(r *storage.Record) *storage.Record {
 	c := *r
-	c.Head = nil
-	if len(r.Head) > 0 {
-		c.Head = bytes.Clone(r.Head)
-	}
+	c.Head, c.Data = append([]byte(nil), r.Head...), append([]byte(nil), r.Data...) // nil if empty
 	c.Body, c.Items = nil, nil
 	return &c
 }

@@ -181,6 +181,7 @@ func randomRecord(rng *rand.Rand) *storage.Record {
 	}
 	if maybe() {
 		r.Referrer, r.FinalURL, r.Label = randomURL(rng), randomURL(rng), "label"
+		r.Data = randomBytes(rng, 100)
 	}
 	if maybe() {
 		r.Title, r.Error, r.ErrorClass = string(randomBytes(rng, 40)), string(randomBytes(rng, 20)), "dns"

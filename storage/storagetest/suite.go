@@ -100,6 +100,9 @@ func bare(r *storage.Record) *storage.Record {
 	if len(c.Head) == 0 {
 		c.Head = nil
 	}
+	if len(c.Data) == 0 {
+		c.Data = nil
+	}
 	return &c
 }
 
@@ -136,6 +139,7 @@ func full() *storage.Record {
 		Host:        "example.org",
 		Referrer:    "https://example.org/",
 		Label:       "product",
+		Data:        []byte("\x00 of the user"),
 		Depth:       3,
 		Attempts:    2,
 		Redirects:   1,
@@ -421,6 +425,7 @@ func testLimits(t *testing.T, f *fixture) {
 	for field, r := range map[string]*storage.Record{
 		"Text":  {URL: "u", Title: strings.Repeat("x", limits.Text)},
 		"Head":  {URL: "u", Head: make([]byte, limits.Head+1)},
+		"Data":  {URL: "u", Data: make([]byte, limits.Data+1)},
 		"Item":  {URL: "u", Items: []json.RawMessage{[]byte(`"` + strings.Repeat("x", limits.Item) + `"`)}},
 		"Items": {URL: "u", Items: many},
 	} {
@@ -430,7 +435,7 @@ func testLimits(t *testing.T, f *fixture) {
 			t.Errorf("%s: error %v", field, err)
 		}
 	}
-	f.append(t, &storage.Record{URL: "u", Title: strings.Repeat("x", limits.Text-1), Head: make([]byte, limits.Head), Items: many[1:]})
+	f.append(t, &storage.Record{URL: "u", Title: strings.Repeat("x", limits.Text-1), Head: make([]byte, limits.Head), Data: make([]byte, limits.Data), Items: many[1:]})
 }
 
 // testOwnership changes everything that it gave and got.
@@ -446,6 +451,7 @@ func testOwnership(t *testing.T, f *fixture) {
 	}
 	for range 2 {
 		scribble(given.Head)
+		scribble(given.Data)
 		scribble(given.Body)
 		for _, item := range given.Items {
 			scribble(item)
@@ -458,9 +464,11 @@ func testOwnership(t *testing.T, f *fixture) {
 		}
 		wantEqual(t, "Get", rec, bare(want))
 		scribble(rec.Head)
+		scribble(rec.Data)
 		for _, rec := range collect(t, f.Records(ctx, 0)) {
 			wantEqual(t, "Records", rec, bare(want))
 			scribble(rec.Head)
+			scribble(rec.Data)
 		}
 		body, err := f.Body(ctx, 1)
 		if err != nil || !bytes.Equal(body, want.Body) {
