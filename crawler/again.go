@@ -69,10 +69,7 @@ func (v *visit) comeAgain() {
 		next.plan, wait, again = schedule.next(v.env.plan, v.foundBy(rec), v.hint)
 		next.plan.since = max(0, at.Unix())
 		next.flags = 0 // what became of a seed has been told
-		next.listing = listing{}
-		if v.env.has(flagSecond) {
-			next.user = nil
-		}
+		next.listing, next.user = listing{}, v.env.given()
 	} else if found, left := foundByNone(&ch.tally); left && (planned || found == foundNothing) {
 		next.plan, wait, again = schedule.next(v.env.plan, found, 0)
 	}
@@ -84,7 +81,7 @@ func (v *visit) comeAgain() {
 	req.Attempt, req.NotBefore, req.Data = 0, dueAfter(at, wait), next.encode()
 	ch.again = append(ch.again, req)
 	ch.tally.Revisits++
-	ch.weight += 256
+	ch.weight += 256 + int64(len(req.Data))
 }
 
 // foundBy is what a result says of a visit.
@@ -201,7 +198,7 @@ func (s *sitemapVisit) news(ctx context.Context, u weburl.URL, e *sitemap.Entry)
 	}
 	req.Data = env.encode()
 	s.ch.add = append(s.ch.add, req)
-	s.ch.weight += 256
+	s.ch.weight += 256 + int64(len(req.Data))
 }
 
 // PlannedRevisit is the next visit of a page: see Config.Revisit.

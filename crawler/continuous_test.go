@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/orbweaver/orbweaver/crawler"
+	"github.com/orbweaver/orbweaver/frontier"
 	"github.com/orbweaver/orbweaver/httpclient"
 	"github.com/orbweaver/orbweaver/storage"
 )
@@ -398,6 +399,50 @@ func TestRevisitSitemapEarly(t *testing.T) {
 			if len(visits) != 2 || !nearly(visits[1].Sub(began), want) {
 				t.Errorf("%s was visited at %v, want a second visit after %v", path, visits, want)
 			}
+		}
+	})
+}
+
+// TestRevisitData: what a handler gave a request along is there at each visit, be it
+// planned, or made because a sitemap says that the page has changed.
+func TestRevisitData(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		site := newLivingSite(t, func(path string, h http.Header) (string, int) {
+			edited := time.Since(began) >= 3*hour
+			switch path {
+			case "/robots.txt":
+				return "Sitemap: /sitemap.xml", 0
+			case "/sitemap.xml":
+				h.Set("Content-Type", "application/xml")
+				if !edited {
+					return "<urlset></urlset>", 0
+				}
+				return "<urlset><url><loc>/page</loc><lastmod>" + began.Add(3*hour).UTC().Format(time.RFC3339) + "</lastmod></url></urlset>", 0
+			case "/page":
+				return fmt.Sprint(edited, time.Since(began) > 20*hour), 0
+			}
+			return path, 0
+		})
+		data := strings.Repeat("d", frontier.MaxData-32) // the most that there may be
+		seen := make(map[string]time.Duration)
+		cfg := crawler.Config{
+			Dir: filepath.Join(t.TempDir(), "job"), Seeds: []string{livingURL + "/"}, MaxTime: 60 * hour,
+			Revisit: crawler.Revisit{Min: hour, Max: 100 * hour, First: 40 * hour, Sitemaps: 2 * hour},
+			Handler: crawler.HandlerFunc(func(_ context.Context, p *crawler.Page) error {
+				if p.URL == livingURL+"/" {
+					return p.FollowRequest(crawler.Request{URL: "/page", Label: "label", Data: []byte(data)})
+				}
+				if p.Label != "label" || string(p.Data) != data {
+					t.Errorf("after %v the page has the label %q and %d bytes of data", time.Since(began), p.Label, len(p.Data))
+				}
+				seen[string(p.Body)] = time.Since(began)
+				return nil
+			}),
+		}
+		site.crawl(t, cfg)
+		if at, ok := seen["true false"]; len(seen) != 3 || !ok || at > 10*hour {
+			t.Errorf("the page was seen at %v", seen)
 		}
 	})
 }

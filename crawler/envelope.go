@@ -168,6 +168,14 @@ func decodeEnvelope(data []byte) envelope {
 
 func (e envelope) has(flag uint16) bool { return e.flags&flag != 0 }
 
+// given is what the user gave along with the request.
+func (e envelope) given() []byte {
+	if e.has(flagSecond) {
+		return nil
+	}
+	return e.user
+}
+
 func (p plan) append(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(p.interval/time.Second))
 	dst = binary.AppendUvarint(dst, uint64(p.since))

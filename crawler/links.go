@@ -39,10 +39,7 @@ func (v *visit) followRedirect(ch *change, p *Page, target string) {
 	}
 	data := v.env // what was found there is found here, by the same link
 	data.flags &= flagSeed
-	data.hops = hops
-	if v.env.has(flagSecond) {
-		data.user = nil
-	}
+	data.hops, data.user = hops, v.env.given()
 	ch.add = append(ch.add, frontier.Request{
 		URL: u.String(), Host: u.Host(), Referrer: v.req.URL, Depth: v.req.Depth,
 		Redirects: v.req.Redirects + 1, Priority: v.req.Priority, Label: v.req.Label, Data: data.encode(),

@@ -160,7 +160,7 @@ func (v *visit) keepKnown(a *answer) {
 	v.likeBefore(rec)
 	rec.Encoding, rec.BodySeq = last.Encoding, last.BodySeq
 	v.limits.Clip(rec)
-	ch.weight = int64(len(rec.Head))
+	ch.weight = int64(len(rec.Head) + len(rec.Data))
 	v.count(ch)
 	ch.tally.Bytes = 0 // nothing came
 	ch.tally.Statuses = map[int]int64{http.StatusNotModified: 1}

@@ -236,6 +236,29 @@ func TestRecrawl(t *testing.T) {
 	}
 }
 
+// TestRecrawlData: what a handler gave a request along is there in later rounds too.
+func TestRecrawlData(t *testing.T) {
+	site := newVersionedSite(t, map[string]*versionedPage{"/": {body: "start", tag: `"1"`}, "/page": {body: "before"}})
+	var seen []string
+	cfg := crawler.Config{
+		Dir: filepath.Join(t.TempDir(), "job"), Seeds: []string{site.URL + "/"}, Recrawl: true,
+		Handler: crawler.HandlerFunc(func(_ context.Context, p *crawler.Page) error {
+			if p.URL == site.URL+"/" {
+				return p.FollowRequest(crawler.Request{URL: "/page", Label: "label", Data: []byte("data")})
+			}
+			seen = append(seen, fmt.Sprintf("%s %s %s", p.Body, p.Label, p.Data))
+			return nil
+		}),
+	}
+	for _, body := range []string{"before", "after", "at last"} {
+		site.change(func(pages map[string]*versionedPage) { pages["/page"].body = body })
+		crawlSite(t, cfg)
+	}
+	if want := []string{"before label data", "after label data", "at last label data"}; !slices.Equal(seen, want) {
+		t.Errorf("seen %q, want %q", seen, want)
+	}
+}
+
 // wantRevisits counts the archived answers that a page was not modified.
 func wantRevisits(t *testing.T, dir string, n int) {
 	t.Helper()

@@ -154,14 +154,14 @@ func (c *Crawler) requeue(ctx context.Context) error {
 	return nil
 }
 
-// requestOf asks for the URL of a result again. The user's data, the priority and
-// the hops that led to it are not kept in results.
+// requestOf asks for the URL of a result again. The priority and the hops that led to
+// it are not kept in results.
 func requestOf(rec *storage.Record) frontier.Request {
 	kind, err := links.ParseKinds(rec.Kind)
 	if err != nil {
 		kind = 0 // a name that this version does not know
 	}
-	e := envelope{kind: kind}
+	e := envelope{kind: kind, user: rec.Data}
 	if kind == links.Sitemap {
 		e.quota = quota{maxSitemaps, 1} // for those that it names now
 	}

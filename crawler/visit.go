@@ -338,7 +338,7 @@ func (v *visit) store(a *answer, page *Page, target string, handlerErr error) {
 	v.takeHandled(ch, page, rec, handlerErr)
 	v.explainCut(a, rec)
 	v.limits.Clip(rec) // a hostile page must not fail the whole commit
-	ch.weight = int64(len(rec.Body)+len(rec.Head)) + 256*int64(len(ch.add)+1)
+	ch.weight = int64(len(rec.Body)+len(rec.Head)+len(rec.Data)) + 256*int64(len(ch.add)+1)
 	ch.release = a.body.release
 	v.count(ch)
 	v.tellFetched(rec, len(rec.Items), a.err)
@@ -381,7 +381,7 @@ func (v *visit) explainCut(a *answer, rec *storage.Record) {
 func (v *visit) newRecord() *storage.Record {
 	return &storage.Record{
 		URL: v.req.URL, FinalURL: v.req.URL, Host: v.req.Host, Referrer: v.req.Referrer,
-		Label: v.req.Label, Depth: v.req.Depth, Attempts: v.req.Attempt + 1, Redirects: v.req.Redirects,
+		Label: v.req.Label, Data: v.env.given(), Depth: v.req.Depth, Attempts: v.req.Attempt + 1, Redirects: v.req.Redirects,
 		Kind: words(v.env.kind), Rel: words(v.env.rel),
 	}
 }
@@ -389,15 +389,12 @@ func (v *visit) newRecord() *storage.Record {
 func (v *visit) newPage(a *answer) *Page {
 	p := &Page{
 		URL: v.req.URL, Status: a.resp.StatusCode, Depth: v.req.Depth, Referrer: v.req.Referrer,
-		Label: v.req.Label, Data: v.env.user, Body: a.body.decoded,
+		Label: v.req.Label, Data: v.env.given(), Body: a.body.decoded,
 		Truncated: a.resp.Truncated() || a.err != nil, Attempts: v.req.Attempt + 1,
 		FetchedAt: a.began, Duration: a.took,
 		typeField: a.resp.HeaderValue("Content-Type"), url: v.url,
 		head: v.readHead(a.resp), kinds: v.kinds, agent: v.agent, urls: &v.urls,
 		judge: v.scope.from(v.subject()),
-	}
-	if v.env.has(flagSecond) {
-		p.Data = nil
 	}
 	p.ContentType = v.w.readType(p.typeField)
 	if p.ContentType == "" {
