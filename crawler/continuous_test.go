@@ -2,6 +2,7 @@ package crawler_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -424,13 +425,16 @@ func TestRevisitData(t *testing.T) {
 			}
 			return path, 0
 		})
-		data := strings.Repeat("d", frontier.MaxData-32) // the most that there may be
+		data := strings.Repeat("d", frontier.MaxData-32) // the most that there may be, so that there is room for the plan
 		seen := make(map[string]time.Duration)
 		cfg := crawler.Config{
 			Dir: filepath.Join(t.TempDir(), "job"), Seeds: []string{livingURL + "/"}, MaxTime: 60 * hour,
 			Revisit: crawler.Revisit{Min: hour, Max: 100 * hour, First: 40 * hour, Sitemaps: 2 * hour},
 			Handler: crawler.HandlerFunc(func(_ context.Context, p *crawler.Page) error {
 				if p.URL == livingURL+"/" {
+					if err := p.FollowRequest(crawler.Request{URL: "/more", Data: []byte(data + "d")}); !errors.Is(err, crawler.ErrLimit) {
+						t.Errorf("more data: %v", err)
+					}
 					return p.FollowRequest(crawler.Request{URL: "/page", Label: "label", Data: []byte(data)})
 				}
 				if p.Label != "label" || string(p.Data) != data {

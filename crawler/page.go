@@ -22,6 +22,7 @@ import (
 const (
 	maxItem  = 1 << 20 // bytes of JSON in one item
 	maxItems = 10_000  // items of one page
+	maxData  = frontier.MaxData - maxEnvelope
 )
 
 // ErrLimit is wrapped by what Page.Emit and Page.Follow return when a page has
@@ -77,7 +78,7 @@ type Request struct {
 	Label string
 	// Priority: higher is fetched earlier within its host. Zero is the usual.
 	Priority int8
-	// Data becomes Page.Data; less than 64 KiB.
+	// Data becomes Page.Data; up to 32 bytes less than 64 KiB.
 	Data []byte
 }
 
@@ -208,19 +209,18 @@ func (p *Page) FollowRequest(r Request) error {
 	if len(p.follows) >= maxLinks {
 		return fmt.Errorf("crawler: follow %q from %s: %w: %d links", r.URL, p.URL, ErrLimit, maxLinks)
 	}
-	verdict := p.judge.link(u, links.Anchor)
-	data := envelope{hops: verdict.hops, user: r.Data}.encode()
-	if len(data) > frontier.MaxData || len(r.Label) > frontier.MaxLabel {
+	if len(r.Data) > maxData || len(r.Label) > frontier.MaxLabel {
 		return fmt.Errorf("crawler: follow %q from %s: %w: a label may have %d bytes, data %d",
-			r.URL, p.URL, ErrLimit, frontier.MaxLabel, frontier.MaxData-maxEnvelope)
+			r.URL, p.URL, ErrLimit, frontier.MaxLabel, maxData)
 	}
+	verdict := p.judge.link(u, links.Anchor)
 	if verdict.leaveOut {
 		p.tell(u.String(), verdict.Reason)
 		return nil
 	}
 	p.follows = append(p.follows, frontier.Request{
 		URL: u.String(), Host: u.Host(), Referrer: p.URL, Depth: p.Depth + 1,
-		Priority: verdict.raise(r.Priority), Label: r.Label, Data: data,
+		Priority: verdict.raise(r.Priority), Label: r.Label, Data: envelope{hops: verdict.hops, user: r.Data}.encode(),
 	})
 	return nil
 }
