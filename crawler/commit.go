@@ -46,6 +46,7 @@ type change struct {
 	silence *keptSilence // of the host, to be kept; nil: as it was
 	roots   []string     // of seeds, to be kept
 	round   *Round       // to be kept
+	login   *loginState  // to be kept as it is then
 	tally   counters
 	weight  int64        // bytes of memory that wait with it
 	release func()       // called when it is committed or lost; may be nil
@@ -326,7 +327,7 @@ func (c *committer) apply(group []*change, records []*storage.Record, batch *fro
 	return c.acknowledge(group, batch)
 }
 
-// keep writes what belongs to the job itself: counters, seeds' roots, robots.
+// keep writes what belongs to the job itself: counters, seeds' roots, robots and so on.
 func keep(b *bbolt.Bucket, group []*change, totals *counters) error {
 	text, err := json.Marshal(totals)
 	if err != nil {
@@ -343,6 +344,11 @@ func keep(b *bbolt.Bucket, group []*change, totals *counters) error {
 		}
 		if ch.round != nil {
 			if err := ch.round.put(b); err != nil {
+				return err
+			}
+		}
+		if ch.login != nil {
+			if err := ch.login.put(b.Bucket(bucketLogins)); err != nil {
 				return err
 			}
 		}

@@ -193,6 +193,9 @@ func (c *Crawler) openEngine() (err error) {
 	if err := c.openSession(); err != nil {
 		return err
 	}
+	if err := c.takeLogins(); err != nil {
+		return err
+	}
 	if err := c.openReplay(); err != nil {
 		return err
 	}

@@ -95,9 +95,9 @@
 //
 // Site.Auth sends credentials to an origin and nowhere else. Site.Login logs in
 // before a site's first page, and again when a page says that the session is over:
-// [FormLogin] by a form, [Login] by any function. Config.KeepCookies keeps the session
-// in the job. Config.Proxies share the hosts and stand in for one another; what is
-// their fault is not a host's.
+// [FormLogin] by a form, [Login] by any function. Its failures are counted over all
+// runs of the job. Config.KeepCookies keeps the session in the job. Config.Proxies
+// share the hosts and stand in for one another; what is their fault is not a host's.
 //
 // # Links
 //

@@ -29,7 +29,7 @@ type Explanation struct {
 	Site      string        `json:"site,omitempty"`       // which of Config.Sites the host belongs to: "Sites[2]"
 	Auth      string        `json:"auth,omitempty"`       // credentials that its origin gets, without what is secret
 	Proxy     string        `json:"proxy,omitempty"`      // what it is asked through
-	Login     string        `json:"login,omitempty"`      // how the crawl logs in there, without what is secret
+	Login     string        `json:"login,omitempty"`      // how the crawl logs in there, without what is secret, and why it does not now
 	Waiting   int64         `json:"waiting"`              // URLs of the host that wait
 	Delay     time.Duration `json:"delay_ns"`             // between two requests to the host
 	DelayFrom string        `json:"delay_from"`           // who asks for that
@@ -91,7 +91,9 @@ func (j *Job) explain(ctx context.Context, rawURL string, lookup func(frontier.R
 	}
 	seed := e.judge(s, u, &status)
 	site := s.sites.of(e.Host)
-	e.Login = r.Logins[strings.Join(site.Hosts, " ")]
+	if e.Login, err = j.explainLogin(&r, strings.Join(site.Hosts, " "), time.Now()); err != nil {
+		return nil, err
+	}
 	allowed, delay, err := e.askRobots(j, u, &r, site)
 	if err != nil {
 		return nil, err

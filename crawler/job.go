@@ -43,7 +43,7 @@ import (
 //	roots/    host and directory of every seed (see scope), without values
 //	robots/   origin → JSON of robotsEntry
 //	rounds/   number, four bytes → JSON of Round
-//	logins/   hosts of a site whose session is in cookies.jsonl, without values
+//	logins/   SHA-256 of the hosts of a site → JSON of keptLogin
 //	silent/   host that did not answer its latest requests → their number (4 bytes), Unix nanoseconds of the last (8)
 const (
 	databaseName = "job.db"

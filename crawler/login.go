@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/orbweaver/orbweaver/crawler/weburl"
 	"github.com/orbweaver/orbweaver/frontier"
 	"github.com/orbweaver/orbweaver/httpclient"
@@ -40,10 +38,17 @@ type Login struct {
 	// Tries is how many failures in a row there may be. Then the pages of the site are
 	// left out for an hour, with ReasonLogin. Logins after which no page was a good one
 	// count as failures. Zero: 3.
+	//
+	// The job keeps the failures, and the hour, so that a crawl that is started again
+	// and again does not lock an account. A try counts before it is made. What is kept is
+	// forgotten when the login is another one: a FormLogin with other settings, a Do
+	// with another About.
 	Tries int
 
 	// About tells people how it logs in, without secrets; see Job.Explain.
 	About string
+
+	settings func() []byte // what tells it from another one; nil: About
 }
 
 const (
@@ -60,7 +65,8 @@ var errLoginRequests = fmt.Errorf("more than %d requests", maxLoginRequests)
 // loginState is how a site's login stands. Its methods may be called at once.
 type loginState struct {
 	Login
-	name string // of the site, for the job: its hosts
+	name    string // of the site, for the job: its hosts
+	durable bool   // its session is kept with the job's cookies
 
 	mu       sync.Mutex
 	busy     bool // one is under way
@@ -70,7 +76,8 @@ type loginState struct {
 	good     bool // a page of the session was a good one
 	barren   int  // sessions in a row without
 	until    time.Time
-	why      error
+	why      string
+	seal     seal // of what has failed
 }
 
 func newLoginState(one *Site) *loginState {
@@ -126,7 +133,7 @@ func (l *loginState) begin(now time.Time) (step loginStep, turn int, until time.
 func (l *loginState) succeed() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.busy, l.valid, l.good, l.failures, l.why = false, true, false, 0, nil
+	l.busy, l.valid, l.good, l.failures, l.why = false, true, false, 0, ""
 	l.turn++
 	return l.turn
 }
@@ -136,18 +143,18 @@ func (l *loginState) succeed() int {
 func (l *loginState) fail(err error, now time.Time) (until time.Time, lost bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.busy, l.why = false, err
+	l.busy, l.why = false, err.Error()
 	l.failures++
-	return l.pause(now)
+	l.until = l.next(l.failures, now)
+	return l.until, l.failures >= l.Tries
 }
 
-// pause settles when the next try may be. l.mu is held.
-func (l *loginState) pause(now time.Time) (until time.Time, lost bool) {
-	l.until = now.Add(backoff(l.failures - 1))
-	if lost = l.failures >= l.Tries; lost {
-		l.until = now.Add(loginDownAge)
+// next is when another try may be made after so many failures in a row.
+func (l *loginState) next(failures int, now time.Time) time.Time {
+	if failures >= l.Tries {
+		return now.Add(loginDownAge)
 	}
-	return l.until, lost
+	return now.Add(backoff(failures - 1))
 }
 
 // leave ends a try that came to nothing, through no fault of the site's.
@@ -157,39 +164,44 @@ func (l *loginState) leave() {
 	l.busy = false
 }
 
-// worked notes that a page of a session was a good one.
-func (l *loginState) worked(turn int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.valid && l.turn == turn {
-		l.good, l.barren = true, 0
-	}
-}
-
-// errBarren is why a login is given up that seems to succeed.
-var errBarren = errors.New("after each login the next page says that there is no session")
-
-// end notes that the session of a turn is over.
-func (l *loginState) end(turn int, now time.Time) {
+// worked notes that a page of a session was a good one, and reports whether that is news
+// after others without.
+func (l *loginState) worked(turn int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.valid || l.turn != turn {
-		return
+		return false
+	}
+	news := l.barren > 0
+	l.good, l.barren = true, 0
+	return news
+}
+
+// barrenLogins is why a login is given up that seems to succeed.
+const barrenLogins = "after each login the next page says that there is no session"
+
+// end notes that the session of a turn is over, and reports whether that is news.
+func (l *loginState) end(turn int, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.valid || l.turn != turn {
+		return false
 	}
 	l.valid = false
 	if l.good || turn == 0 { // that of an earlier run may have been over for long
-		return
+		return true
 	}
 	if l.barren++; l.barren >= l.Tries {
-		l.failures, l.barren, l.why = l.Tries, 0, errBarren
-		l.pause(now)
+		l.failures, l.barren, l.why = l.Tries, 0, barrenLogins
+		l.until = l.next(l.failures, now)
 	}
+	return true
 }
 
 func (l *loginState) reason() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return fmt.Sprint(l.why)
+	return l.why
 }
 
 // loggedIn reports whether the URL may be fetched now, after logging in if that is
@@ -216,20 +228,26 @@ func (v *visit) loggedIn(ctx context.Context) bool {
 
 // logIn makes a try. It reports true if the page may follow at once.
 func (v *visit) logIn(ctx context.Context, l *loginState) bool {
+	if v.commits.commit(&change{login: l}) != nil { // it counts, should the process not see its end
+		l.leave()
+		return false
+	}
 	r := &loginRequests{visit: v}
 	inner, cancel := context.WithTimeout(ctx, loginTime+maxLoginRequests*max(v.pause(), robotsForeignWait))
 	err := r.do(inner, l)
 	cancel()
 	if ctx.Err() != nil || errors.Is(err, errNoProxy) || errors.Is(err, errAddress) {
 		l.leave()
+		v.commits.submit(&change{login: l})
 		return false // it goes back
 	}
 	if err != nil && classify(err).class == classLocal {
 		l.leave()
 		v.putOff(err)
+		v.ch.login = l
 		return false
 	}
-	ch := &change{hosts: r.foreign.hosts}
+	ch := &change{hosts: r.foreign.hosts, login: l}
 	ch.tally.LoginRequests = int64(r.count)
 	if err != nil {
 		v.loginFailed(l, err, ch)
@@ -238,10 +256,6 @@ func (v *visit) logIn(ctx context.Context, l *loginState) bool {
 	v.turn = l.succeed()
 	ch.tally.Logins = 1
 	v.saveCookies()
-	if err := v.keepLogin(l, true); err != nil {
-		v.commits.fail(err)
-		return false
-	}
 	v.events.LoggedIn(LoginEvent{Host: v.req.Host, Requests: r.count})
 	if err := v.commits.commit(ch); err != nil {
 		return false
@@ -271,14 +285,14 @@ func (v *visit) loggedOut(p *Page) bool {
 		return false
 	}
 	if !l.Ended(p) {
-		l.worked(v.turn)
+		if l.worked(v.turn) {
+			v.commits.submit(&change{login: l})
+		}
 		return false
 	}
 	now := time.Now()
-	l.end(v.turn, now)
-	if err := v.keepLogin(l, false); err != nil {
-		v.commits.fail(err)
-		return true
+	if l.end(v.turn, now) {
+		v.commits.submit(&change{login: l})
 	}
 	if v.outside = v.req.Attempt >= max(v.cfg.Retries, minLoginAgain); v.outside {
 		return false
@@ -380,32 +394,4 @@ func (r *loginRequests) await(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-var bucketLogins = []byte("logins")
-
-// keepLogin notes in a job that keeps cookies whether these hold a session.
-func (c *Crawler) keepLogin(l *loginState, valid bool) error {
-	if c.cookies == nil {
-		return nil
-	}
-	return c.job.update("write to", func(b *bbolt.Bucket) error {
-		if valid {
-			return b.Bucket(bucketLogins).Put([]byte(l.name), nil)
-		}
-		return b.Bucket(bucketLogins).Delete([]byte(l.name))
-	})
-}
-
-// takeLogins takes up the sessions that the job has kept.
-func (c *Crawler) takeLogins() error {
-	if c.cookies == nil || !c.scope.sites.haveLogins {
-		return nil
-	}
-	return c.job.view(func(b *bbolt.Bucket) error {
-		for _, l := range c.scope.sites.logins {
-			l.valid = b.Bucket(bucketLogins).Get([]byte(l.name)) != nil
-		}
-		return nil
-	})
 }

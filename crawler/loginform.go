@@ -2,6 +2,7 @@ package crawler
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -179,7 +180,16 @@ func (f FormLogin) Login() *Login {
 		return &Login{Tries: 1, Do: func(context.Context, *httpclient.Session) error { return err }}
 	}
 	about := "form at " + c.url.Origin() + c.url.Path()
-	return &Login{Do: c.do, Ended: c.isOver, Tries: f.Tries, About: about}
+	return &Login{Do: c.do, Ended: c.isOver, Tries: f.Tries, About: about, settings: c.settings}
+}
+
+// settings are all of them, secrets too.
+func (c *formLogin) settings() []byte {
+	text, err := json.Marshal(c.FormLogin)
+	if err != nil {
+		panic(err) // strings and numbers have JSON
+	}
+	return text
 }
 
 // do logs in.

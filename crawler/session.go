@@ -55,7 +55,7 @@ func (c *Crawler) openSession() error {
 	}
 	c.session, err = httpclient.New(cfg)
 	c.ownSession = err == nil
-	return errors.Join(err, c.takeLogins())
+	return err
 }
 
 func (c *Crawler) header() http.Header {
