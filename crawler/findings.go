@@ -110,8 +110,11 @@ func isCode(contentType string) bool {
 
 // take resolves a link and keeps it unless it was taken before.
 func (f *findings) take(s *scratch, l links.Link) {
-	if s.first(l.URL) {
-		f.add(s, l)
+	switch {
+	case l.Charset != nil: // in which the same text is another query
+		f.add(s, l, newQueryEncoder(acceptedCharset(string(l.Charset))))
+	case s.first(l.URL):
+		f.add(s, l, f.queries)
 	}
 }
 
@@ -196,12 +199,12 @@ func (f *findings) extract(s *scratch, p *Page) {
 }
 
 // add resolves a link and keeps it unless it leads where another one does.
-func (f *findings) add(s *scratch, l links.Link) {
+func (f *findings) add(s *scratch, l links.Link, queries *queryEncoder) {
 	if !links.Web(l.URL) {
 		f.noHTTP++
 		return
 	}
-	u, err := f.urls.Resolve(f.base, f.queries.encode(l.URL))
+	u, err := f.urls.Resolve(f.base, queries.encode(l.URL))
 	switch {
 	case err != nil && reasonOf(err) == ReasonNoHTTP:
 		f.noHTTP++

@@ -21,10 +21,11 @@ type queryEncoder struct {
 // newQueryEncoder returns nil for documents whose queries are in UTF-8, which those in
 // UTF-16 belong to.
 func newQueryEncoder(charset string) *queryEncoder {
-	if charset == "utf-8" || strings.HasPrefix(charset, "utf-16") || charset == "replacement" {
+	output := outputCharset(charset)
+	if output == "utf-8" {
 		return nil
 	}
-	enc, err := htmlindex.Get(charset)
+	enc, err := htmlindex.Get(output)
 	if err != nil {
 		return nil
 	}

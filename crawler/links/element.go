@@ -92,7 +92,8 @@ func elementOf(name []byte) element { return element(elements.find(name)) }
 type attribute uint8
 
 const (
-	attrAction attribute = iota + 1
+	attrAcceptCharset attribute = iota + 1
+	attrAction
 	attrAs
 	attrBackground
 	attrCite
@@ -125,7 +126,7 @@ const (
 )
 
 var attributeNames = [attrCount]string{
-	attrAction: "action", attrAs: "as", attrBackground: "background", attrCite: "cite", attrColor: "color", attrContent: "content",
+	attrAcceptCharset: "accept-charset", attrAction: "action", attrAs: "as", attrBackground: "background", attrCite: "cite", attrColor: "color", attrContent: "content",
 	attrData: "data", attrEncoding: "encoding", attrFace: "face", attrFormaction: "formaction", attrFormmethod: "formmethod",
 	attrHref: "href", attrHTTPEquiv: "http-equiv", attrImagesrcset: "imagesrcset", attrLongdesc: "longdesc", attrManifest: "manifest",
 	attrMethod: "method", attrName: "name", attrPing: "ping", attrPoster: "poster", attrRel: "rel", attrShadowrootmode: "shadowrootmode",

@@ -118,8 +118,10 @@ type extractor struct {
 	based     bool // the first base element with an href has been read
 	titled    bool // the first title has been read
 	refreshed bool // the first meta refresh has been read
-	post      bool // the current form is not sent by GET
 	nesting   int  // depth of this document in srcdoc attributes
+
+	post    bool   // the current form is not sent by GET
+	charset []byte // its accept-charset; nil: it has none
 
 	arena *arena
 	page  Page
@@ -147,7 +149,9 @@ func (x *extractor) run() {
 }
 
 // matters reports whether an element is open whose end has to be seen.
-func (x *extractor) matters() bool { return x.foreign.depth > 0 || x.templates > 0 || x.post }
+func (x *extractor) matters() bool {
+	return x.foreign.depth > 0 || x.templates > 0 || x.post || x.charset != nil
+}
 
 func (x *extractor) end() {
 	x.skip()
@@ -166,7 +170,7 @@ func (x *extractor) end() {
 			x.templates--
 		}
 	case elemForm:
-		x.post = false
+		x.post, x.charset = false, nil
 	}
 }
 

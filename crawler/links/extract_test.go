@@ -330,3 +330,23 @@ func TestHostile(t *testing.T) {
 		links.ParseRefresh([]byte(strings.Repeat(part, size/len(part))))
 	}
 }
+
+// TestFormCharset: a form's accept-charset goes with what is sent by it, and with nothing after it.
+func TestFormCharset(t *testing.T) {
+	long := strings.Repeat("utf-16 ", 100)
+	body := `<form action=1><button formaction=2></form><form action=3 accept-charset="&#32;koi8-r utf-8"><a href=4>x</a><button formaction=5></form>
+		<button formaction=6><form action=7 accept-charset></form><form method=post accept-charset=gbk><button formaction=8 formmethod=get></form>
+		<form action=9 accept-charset="` + long + `">`
+	var got []string
+	links.Extract([]byte(body), links.Options{Kinds: links.All}, func(l links.Link) bool {
+		got = append(got, fmt.Sprintf("%s %q %v", l.URL, l.Charset, l.Charset != nil))
+		return true
+	})
+	want := []string{
+		`1 "" false`, `2 "" false`, `3 " koi8-r utf-8" true`, `4 "" false`, `5 " koi8-r utf-8" true`,
+		`6 "" false`, `7 "" true`, `8 "gbk" true`, fmt.Sprintf("9 %q true", long[:64]),
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -27,7 +27,11 @@ func (x *extractor) links(e element) {
 	case elemFrame, elemIframe:
 		x.frame(e)
 	case elemForm:
-		x.post = x.posts(attrMethod)
+		x.post, x.charset = x.posts(attrMethod), nil
+		if x.has(attrAcceptCharset) {
+			accept := x.attr(attrAcceptCharset)
+			x.charset = append([]byte{}, accept[:min(len(accept), maxCharset)]...) // not nil if it is empty
+		}
 		if !x.post {
 			x.yieldAttr(e, attrAction, Form, 0)
 		}
@@ -245,6 +249,9 @@ func (x *extractor) yieldURL(e element, a attribute, kind Kind, rel Rel, url []b
 	}
 }
 
+// maxCharset is how much of an accept-charset is reported, in bytes.
+const maxCharset = 64
+
 // maxType is the length of the longest media type that is reported; type has a meaning of its own for input and
 // button.
 const maxType = 256
@@ -261,6 +268,9 @@ func (x *extractor) report(e element, a attribute, kind Kind, rel Rel, url []byt
 		l := Link{URL: url, Tag: elementNames[e], Attr: attributeNames[a], Kind: kind, Rel: rel}
 		if t := x.values[attrType]; e != elemInput && e != elemButton && t.end-t.start <= maxType {
 			l.Type = x.attr(attrType)
+		}
+		if kind == Form {
+			l.Charset = x.charset
 		}
 		x.stopped = !x.yield(l)
 	}

@@ -22,6 +22,11 @@ type Link struct {
 	// more than 256 bytes.
 	Type []byte
 
+	// Charset is the accept-charset of a form that is sent by GET, as written, or the first 64 bytes of it: the
+	// encodings that its server reads queries in, of which the first that is known is to be used, and UTF-8 if none
+	// is. Nil when the form has none.
+	Charset []byte
+
 	// Tag and Attr are the lower-case names of the element and the attribute, such as "a" and "href". Attr is
 	// empty for a URL in the text of an element, as of style; Tag is empty for the style attribute of an element
 	// that states no links otherwise. In a style sheet Tag is empty and Attr "url" or "@import"; for a field of a
