@@ -21,8 +21,8 @@ import (
 // FormData is the content of an HTML form as a [Body]: in
 // application/x-www-form-urlencoded while it has plain values alone, and in
 // multipart/form-data (RFC 7578) once a field has a file name, a media type or a
-// transfer encoding. The zero value is an empty form. It must not change, nor be
-// copied, while a request uses it.
+// transfer encoding, or where Multipart asks for it. The zero value is an empty
+// form. It must not change, nor be copied, while a request uses it.
 //
 // The content is made as it is sent: of files, only a few kilobytes are in memory
 // at a time.
@@ -31,6 +31,10 @@ type FormData struct {
 	// Encoding Standard; empty: UTF-8. Characters that it does not have are sent as
 	// browsers do, as "&#233;". Where it is not UTF-8, the media types tell it.
 	Charset string
+
+	// Multipart has plain values alone sent in multipart/form-data, too. Adding a
+	// field that needs that sets it.
+	Multipart bool
 
 	// PercentNames has names and file names in multipart forms percent-encoded,
 	// and file names repeated in the form of RFC 8187. Without it they go out as
@@ -41,8 +45,7 @@ type FormData struct {
 	// them. Empty: a random one.
 	Boundary string
 
-	fields    []FormField
-	multipart bool
+	fields []FormField
 }
 
 // FormField is a field of a [FormData].
@@ -70,14 +73,14 @@ func (f *FormData) Add(name, value string) {
 
 // AddBytes appends content that is not text, with name as its file name.
 func (f *FormData) AddBytes(name string, content []byte) {
-	f.multipart = true
+	f.Multipart = true
 	f.fields = append(f.fields, FormField{Name: name, Body: BytesBody(content), Filename: name})
 }
 
 // AddFile appends the file at path, which is opened when the form is sent. Its
 // media type is told by the extension.
 func (f *FormData) AddFile(name, path string) {
-	f.multipart = true
+	f.Multipart = true
 	f.fields = append(f.fields, FormField{
 		Name: name, Body: FileBody(path),
 		Filename: filepath.Base(path), ContentType: mime.TypeByExtension(filepath.Ext(path)),
@@ -96,7 +99,7 @@ func (f *FormData) AddField(field FormField) error {
 		return errors.New("httpclient: form field " + strconv.Quote(field.Name) + ": line end in its media type")
 	}
 	if field.Body != nil || field.Filename != "" || field.ContentType != "" || field.TransferEncoding != "" {
-		f.multipart = true
+		f.Multipart = true
 	}
 	f.fields = append(f.fields, field)
 	return nil
@@ -104,7 +107,7 @@ func (f *FormData) AddField(field FormField) error {
 
 // ContentType returns the form's media type.
 func (f *FormData) ContentType() string {
-	if f.multipart {
+	if f.Multipart {
 		return "multipart/form-data; boundary=" + f.boundary()
 	}
 	if f.inUTF8() {
@@ -142,7 +145,7 @@ func (f *FormData) Size() int64 {
 	if err != nil {
 		return -1
 	}
-	if !f.multipart {
+	if !f.Multipart {
 		return int64(len(f.urlencoded(encode)))
 	}
 	total := int64(len(f.closing()))
@@ -162,7 +165,7 @@ func (f *FormData) Open() (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !f.multipart {
+	if !f.Multipart {
 		return io.NopCloser(strings.NewReader(f.urlencoded(encode))), nil
 	}
 	return &formReader{form: f, encode: encode}, nil

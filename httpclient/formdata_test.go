@@ -58,6 +58,16 @@ func TestFormDataURLEncoded(t *testing.T) {
 	}
 }
 
+// TestFormDataPlainMultipart: plain values look as those from a browser do.
+func TestFormDataPlainMultipart(t *testing.T) {
+	f := FormData{Multipart: true, Boundary: "B"}
+	f.Add("a", "ü")
+	want := "--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nü\r\n--B--\r\n"
+	if got := readForm(t, &f); got != want || f.ContentType() != "multipart/form-data; boundary=B" {
+		t.Errorf("got %q as %s, want %q", got, f.ContentType(), want)
+	}
+}
+
 func TestFormDataCharset(t *testing.T) {
 	f := FormData{Charset: "latin1"}
 	f.Add("grüße", "€ ü 日")
