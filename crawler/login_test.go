@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -13,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/text/encoding/htmlindex"
 
 	"github.com/orbweaver/orbweaver/crawler"
 	"github.com/orbweaver/orbweaver/httpclient"
@@ -359,6 +362,64 @@ text</textarea><input name=off disabled value=1><fieldset disabled><input name=o
 			}
 			if tt.err == "" && sent != tt.want || strings.Contains(sent, "ELSEWHERE") && !strings.Contains(tt.want, "ELSEWHERE") {
 				t.Errorf("sent %q, want %q", sent, tt.want)
+			}
+		})
+	}
+}
+
+// TestFormEncodings: a form is sent in the encoding that it accepts, or else in that of
+// its page, with what has no place there as browsers write it.
+func TestFormEncodings(t *testing.T) {
+	var charset, page, sent string
+	srv := listenAt(t, "127.0.0.2:0", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			enc, err := htmlindex.Get(charset)
+			if err != nil {
+				t.Error(err)
+			}
+			body, err := enc.NewEncoder().String(page)
+			if err != nil {
+				t.Error(err)
+			}
+			w.Header().Set("Content-Type", "text/html; charset="+charset)
+			fmt.Fprint(w, body)
+			return
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), "boundary=")
+		sent = fmt.Sprintf("%s %s %s", kind, r.URL.RequestURI(), body)
+	}))
+	const input = `<input name=имя><input type=password name=p><input type=hidden name=_charset_></form>`
+	for name, tt := range map[string]struct{ charset, page, user, want string }{
+		"windows-1251": {"windows-1251", `<form method=post action="/вход?из=мир">` + input, "Анна €表",
+			"application/x-www-form-urlencoded /%D0%B2%D1%85%D0%BE%D0%B4?%E8%E7=%EC%E8%F0 %E8%EC%FF=%C0%ED%ED%E0+%88%26%2334920%3B&p=x&_charset_=windows-1251"},
+		"shift_jis": {"shift_jis", `<form method=post action=/in>` + input, "表示",
+			"application/x-www-form-urlencoded /in %84y%84%7D%84%91=%95%5C%8E%A6&p=x&_charset_=shift_jis"},
+		"accepts UTF-8": {"shift_jis", `<form method=post action=/in accept-charset="none UTF-8 koi8-r">` + input, "表",
+			"application/x-www-form-urlencoded /in %D0%B8%D0%BC%D1%8F=%E8%A1%A8&p=x&_charset_=utf-8"},
+		"accepts another": {"utf-8", `<form method=post action=/in accept-charset=koi8-r>` + input, "Анна",
+			"application/x-www-form-urlencoded /in %C9%CD%D1=%E1%CE%CE%C1&p=x&_charset_=koi8-r"},
+		"UTF-16 is read only": {"utf-16le", `<form method=post action=/in>` + input, "Анна",
+			"application/x-www-form-urlencoded /in %D0%B8%D0%BC%D1%8F=%D0%90%D0%BD%D0%BD%D0%B0&p=x&_charset_=utf-8"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			charset, page, sent = tt.charset, tt.page, ""
+			f := crawler.FormLogin{
+				URL: srv.URL + "/form", Fields: map[string]string{"имя": tt.user, "p": "x"}, Success: crawler.LoginSigns{Status: []int{200}},
+			}
+			s, err := httpclient.New(httpclient.Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if err := f.Login().Do(t.Context(), s); err != nil {
+				t.Error(err)
+			}
+			if sent != tt.want {
+				t.Errorf("sent\n%s, want\n%s", sent, tt.want)
 			}
 		})
 	}

@@ -20,7 +20,7 @@ import (
 
 // FormLogin logs in by an HTML form, as a browser without scripts would: it fetches
 // the page, fills in the form, keeps what is hidden in it (such as a token against
-// forgery), and sends it.
+// forgery), and sends it, in the encoding that the form accepts, or else the page's.
 //
 //	Login: crawler.FormLogin{
 //		URL:    "https://example.org/login",
@@ -194,43 +194,45 @@ func (c *formLogin) settings() []byte {
 
 // do logs in.
 func (c *formLogin) do(ctx context.Context, s *httpclient.Session) error {
-	u, doc, _, err := c.fetch(ctx, s, c.url.String())
+	req, err := httpclient.NewRequest(http.MethodGet, c.url.String())
 	if err != nil {
 		return err
 	}
-	form := c.find(doc)
+	page, err := c.send(ctx, s, req)
+	if err != nil {
+		return err
+	}
+	form := c.find(page.doc)
 	if form == nil {
-		return failedAt(u, "there is no such form on the page")
+		return failedAt(page.url, "there is no such form on the page")
 	}
-	req, err := c.fill(u, doc, form)
-	if err != nil {
+	if req, err = c.fill(page, form); err != nil {
 		return err
 	}
-	after, doc, status, err := c.send(ctx, s, req)
-	if err != nil {
+	if page, err = c.send(ctx, s, req); err != nil {
 		return err
 	}
-	return c.judge(s, after, doc, status)
+	return c.judge(s, page)
 }
 
 func failedAt(u weburl.URL, format string, args ...any) error {
 	return &LoginError{URL: u.Origin() + u.Path(), Reason: fmt.Sprintf(format, args...)}
 }
 
-func (c *formLogin) fetch(ctx context.Context, s *httpclient.Session, rawURL string) (weburl.URL, *goquery.Document, int, error) {
-	req, err := httpclient.NewRequest(http.MethodGet, rawURL)
-	if err != nil {
-		return weburl.URL{}, nil, 0, err
-	}
-	return c.send(ctx, s, req)
+// loginPage is a page that a login meets.
+type loginPage struct {
+	url     weburl.URL
+	status  int
+	charset string // that it is in
+	doc     *goquery.Document
 }
 
 // maxLoginPage bounds the pages of a login, in bytes.
 const maxLoginPage = 4 << 20
 
 // send makes a request, follows redirects as far as they may see what is sent, and
-// returns the page and its URL.
-func (c *formLogin) send(ctx context.Context, s *httpclient.Session, req *httpclient.Request) (u weburl.URL, doc *goquery.Document, status int, err error) {
+// returns the page.
+func (c *formLogin) send(ctx context.Context, s *httpclient.Session, req *httpclient.Request) (*loginPage, error) {
 	req.MaxBody = maxLoginPage
 	req.OnRedirect = func(_ *httpclient.Response, next *httpclient.Request) error {
 		u, err := weburl.Parse(next.URL())
@@ -244,18 +246,19 @@ func (c *formLogin) send(ctx context.Context, s *httpclient.Session, req *httpcl
 	}
 	resp, err := s.Do(ctx, req)
 	if err != nil {
-		return u, nil, 0, err
+		return nil, err
 	}
 	defer resp.Release()
-	if u, err = weburl.Parse(resp.URL); err != nil {
-		return u, nil, 0, err
+	page := &loginPage{status: resp.StatusCode, charset: resp.Encoding()}
+	if page.url, err = weburl.Parse(resp.URL); err != nil {
+		return nil, err
 	}
-	text, err := resp.Text()
+	text, err := resp.TextAs(page.charset)
 	if err != nil {
-		return u, nil, 0, err
+		return nil, err
 	}
-	doc, err = goquery.NewDocumentFromReader(strings.NewReader(text))
-	return u, doc, resp.StatusCode, err
+	page.doc, err = goquery.NewDocumentFromReader(strings.NewReader(text))
+	return page, err
 }
 
 // find returns the form of a page; nil if it has none.
@@ -284,75 +287,78 @@ func controls(doc *goquery.Document, form *goquery.Selection) *goquery.Selection
 }
 
 // fill makes the request that sends the form.
-func (c *formLogin) fill(page weburl.URL, doc *goquery.Document, form *goquery.Selection) (*httpclient.Request, error) {
-	action, err := c.action(page, doc, form)
+func (c *formLogin) fill(page *loginPage, form *goquery.Selection) (*httpclient.Request, error) {
+	action, err := c.action(page, form)
 	if err != nil {
 		return nil, err
 	}
-	data, err := c.data(page, doc, form)
-	if err != nil {
+	body := &httpclient.FormData{
+		Charset:   formCharset(form, page.charset),
+		Multipart: strings.EqualFold(form.AttrOr("enctype", ""), "multipart/form-data"),
+	}
+	if err := c.data(body, page, form); err != nil {
 		return nil, err
 	}
 	if method, _ := form.Attr("method"); !strings.EqualFold(strings.TrimSpace(method), http.MethodPost) {
-		return nil, failedAt(page, "the form has the method GET, which would put the password into URLs")
+		return nil, failedAt(page.url, "the form has the method GET, which would put the password into URLs")
 	}
 	req, err := httpclient.NewRequest(http.MethodPost, action.String())
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Referer", page.String())
-	req.Header.Set("Origin", page.Origin())
-	body := new(httpclient.FormData)
-	for _, field := range data {
-		f := httpclient.FormField{Name: field.name, Value: field.value}
-		if strings.EqualFold(form.AttrOr("enctype", ""), "multipart/form-data") {
-			f.Body = httpclient.BytesBody([]byte(field.value)) // which makes it multipart
-		}
-		if err := body.AddField(f); err != nil {
-			return nil, err
-		}
+	req.Header.Set("Referer", page.url.String())
+	req.Header.Set("Origin", page.url.Origin())
+	if !body.Multipart {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded") // browsers do not tell the encoding
 	}
 	req.Body = body
 	return req, nil
 }
 
+// formCharset is the encoding in which a form of a page sends its fields.
+func formCharset(form *goquery.Selection, page string) string {
+	if accept, ok := form.Attr("accept-charset"); ok {
+		page = acceptedCharset(accept)
+	}
+	return outputCharset(page)
+}
+
 // action is where the form goes, if it may.
-func (c *formLogin) action(page weburl.URL, doc *goquery.Document, form *goquery.Selection) (weburl.URL, error) {
-	base := page
-	if href, ok := doc.Find("base[href]").First().Attr("href"); ok {
-		if u, err := page.ResolveString(href); err == nil {
+func (c *formLogin) action(page *loginPage, form *goquery.Selection) (weburl.URL, error) {
+	queries := newQueryEncoder(page.charset)
+	base := page.url
+	if href, ok := page.doc.Find("base[href]").First().Attr("href"); ok {
+		if u, err := base.Resolve(queries.encode([]byte(href))); err == nil {
 			base = u
 		}
 	}
-	action := page
+	action := page.url
 	if text, _ := form.Attr("action"); strings.TrimSpace(text) != "" {
 		var err error
-		if action, err = base.ResolveString(text); err != nil {
-			return action, failedAt(page, "the form's action is no URL: %v", err)
+		if action, err = base.Resolve(queries.encode([]byte(text))); err != nil {
+			return action, failedAt(page.url, "the form's action is no URL: %v", err)
 		}
 	}
-	for _, u := range []weburl.URL{page, action} {
+	for _, u := range []weburl.URL{page.url, action} {
 		if !slices.Contains(c.origins, u.Origin()) {
-			return action, failedAt(page, "the form is one of %s; it may be sent to %s alone", u.Origin(), strings.Join(c.origins, ", "))
+			return action, failedAt(page.url, "the form is one of %s; it may be sent to %s alone", u.Origin(), strings.Join(c.origins, ", "))
 		}
 	}
 	return action, nil
 }
 
-type formValue struct{ name, value string }
-
-// data is what the form sends (HTML, 4.10.21.4), filled in.
-func (c *formLogin) data(page weburl.URL, doc *goquery.Document, form *goquery.Selection) (data []formValue, err error) {
+// data adds what the form sends (HTML, 4.10.21.4), filled in.
+func (c *formLogin) data(body *httpclient.FormData, page *loginPage, form *goquery.Selection) error {
 	left := maps.Clone(c.Fields)
 	var names []string
 	submitted := false
-	controls(doc, form).Each(func(_ int, s *goquery.Selection) {
+	controls(page.doc, form).Each(func(_ int, s *goquery.Selection) {
 		name, _ := s.Attr("name")
 		if isSubmit(s) {
 			chosen := c.submit == nil && !submitted || c.submit != nil && s.IsMatcher(c.submit)
 			submitted = submitted || chosen
 			if chosen && name != "" && !disabled(s) {
-				data = append(data, formValue{name, s.AttrOr("value", "")})
+				body.Add(name, s.AttrOr("value", ""))
 			}
 			return
 		}
@@ -362,27 +368,36 @@ func (c *formLogin) data(page weburl.URL, doc *goquery.Document, form *goquery.S
 		names = append(names, name)
 		if value, ok := c.Fields[name]; ok {
 			if _, first := left[name]; first {
-				data = append(data, formValue{name, value})
+				body.Add(name, value)
 				delete(left, name)
 			}
 			return
 		}
+		if isCharset(s, name) {
+			body.Add(name, body.Charset)
+			return
+		}
 		for _, value := range given(s) {
-			data = append(data, formValue{name, value})
+			body.Add(name, value)
 		}
 	})
 	if len(left) > 0 {
 		slices.Sort(names)
-		return nil, failedAt(page, "the form has no field %s; it has %s",
+		return failedAt(page.url, "the form has no field %s; it has %s",
 			strings.Join(slices.Sorted(maps.Keys(left)), ", "), strings.Join(slices.Compact(names), ", "))
 	}
 	if c.submit != nil && !submitted {
-		return nil, failedAt(page, "the form has no such button")
+		return failedAt(page.url, "the form has no such button")
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Extra)) {
-		data = append(data, formValue{name, c.Extra[name]})
+		body.Add(name, c.Extra[name])
 	}
-	return data, nil
+	return nil
+}
+
+// isCharset says whether a field is one in which the form tells its encoding.
+func isCharset(s *goquery.Selection, name string) bool {
+	return strings.EqualFold(name, "_charset_") && strings.EqualFold(s.AttrOr("type", ""), "hidden")
 }
 
 func isSubmit(s *goquery.Selection) bool {
@@ -439,28 +454,28 @@ func optionValue(o *goquery.Selection) string {
 }
 
 // judge says whether the page after the form is that of a login that worked.
-func (c *formLogin) judge(s *httpclient.Session, u weburl.URL, doc *goquery.Document, status int) error {
+func (c *formLogin) judge(s *httpclient.Session, page *loginPage) error {
 	sign := &c.success
 	if sign.zero() {
 		switch {
-		case status >= 400:
-			return failedAt(u, "the server answered %d", status)
-		case c.find(doc) != nil:
-			return failedAt(u, "the form is there again")
+		case page.status >= 400:
+			return failedAt(page.url, "the server answered %d", page.status)
+		case c.find(page.doc) != nil:
+			return failedAt(page.url, "the form is there again")
 		}
 		return nil
 	}
 	switch {
-	case len(sign.Status) > 0 && !slices.Contains(sign.Status, status):
-		return failedAt(u, "the server answered %d", status)
-	case sign.selector != nil && doc.FindMatcher(sign.selector).Length() == 0:
-		return failedAt(u, "there is no %s on the page", sign.Selector)
-	case sign.missing != nil && doc.FindMatcher(sign.missing).Length() > 0:
-		return failedAt(u, "there is a %s on the page", sign.Missing)
-	case sign.redirect != "" && !strings.HasPrefix(u.String(), sign.redirect):
-		return failedAt(u, "it does not lead to %s", sign.redirect)
-	case sign.Cookie != "" && !hasCookie(s.Jar(), u, sign.Cookie):
-		return failedAt(u, "there is no cookie %s", sign.Cookie)
+	case len(sign.Status) > 0 && !slices.Contains(sign.Status, page.status):
+		return failedAt(page.url, "the server answered %d", page.status)
+	case sign.selector != nil && page.doc.FindMatcher(sign.selector).Length() == 0:
+		return failedAt(page.url, "there is no %s on the page", sign.Selector)
+	case sign.missing != nil && page.doc.FindMatcher(sign.missing).Length() > 0:
+		return failedAt(page.url, "there is a %s on the page", sign.Missing)
+	case sign.redirect != "" && !strings.HasPrefix(page.url.String(), sign.redirect):
+		return failedAt(page.url, "it does not lead to %s", sign.redirect)
+	case sign.Cookie != "" && !hasCookie(s.Jar(), page.url, sign.Cookie):
+		return failedAt(page.url, "there is no cookie %s", sign.Cookie)
 	}
 	return nil
 }

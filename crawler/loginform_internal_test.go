@@ -27,7 +27,7 @@ func FuzzLoginForm(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	page, err := weburl.Parse("http://a.test/login")
+	at, err := weburl.Parse("http://a.test/login")
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -36,11 +36,12 @@ func FuzzLoginForm(f *testing.F) {
 		if err != nil {
 			return
 		}
+		page := &loginPage{url: at, status: http.StatusOK, charset: "windows-1252", doc: doc}
 		form := login.find(doc)
 		if form == nil {
 			return
 		}
-		req, err := login.fill(page, doc, form)
+		req, err := login.fill(page, form)
 		if err != nil {
 			return
 		}
