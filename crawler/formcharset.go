@@ -3,6 +3,8 @@ package crawler
 import (
 	"strings"
 
+	"github.com/PuerkitoBio/goquery"
+
 	"github.com/orbweaver/orbweaver/httpclient/charset"
 )
 
@@ -16,6 +18,14 @@ func acceptedCharset(accept string) string {
 		}
 	}
 	return "utf-8"
+}
+
+// formCharset is the encoding in which a form of a page sends its fields.
+func formCharset(form *goquery.Selection, page string) string {
+	if accept, ok := form.Attr("accept-charset"); ok {
+		page = acceptedCharset(accept)
+	}
+	return outputCharset(page)
 }
 
 // outputCharset is the encoding in which a document sends something: its own, UTF-8 if
