@@ -99,9 +99,10 @@ type Config struct {
 	// the server's word (304) or by its digest, the new result refers to the stored
 	// body, its links are not read again, and no handler sees it. So it is with a
 	// sitemap that was read to its end; any other is read whole. URLs that were left
-	// out before stay so, and a result does not keep the Priority of a Request. A job
-	// that has URLs waiting finishes the round that it is in. It needs the job's own
-	// Frontier and Store.
+	// out before stay so, a host that is closed when the round begins has none begun
+	// again, and a result does not keep the Priority of a Request. A job that has
+	// URLs waiting finishes the round that it is in. It needs the job's own Frontier
+	// and Store.
 	Recrawl bool
 
 	// TrustLastmod leaves pages alone in a later round that a sitemap says have not

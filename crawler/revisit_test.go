@@ -311,6 +311,25 @@ func TestRecrawlFinishesFirst(t *testing.T) {
 	}
 }
 
+// TestRecrawlOfClosedHost goes round after round of a site that has had its pages.
+func TestRecrawlOfClosedHost(t *testing.T) {
+	site := newVersionedSite(t, map[string]*versionedPage{"/": {body: linksTo("/1", "/2"), tag: `"x"`}, "/1": {body: "/1", tag: `"x"`}})
+	other := newVersionedSite(t, map[string]*versionedPage{"/": {body: "other", tag: `"x"`}})
+	dir := filepath.Join(t.TempDir(), "job")
+	cfg := crawler.Config{Dir: dir, Seeds: []string{site.URL + "/", other.URL + "/"}, Recrawl: true}
+	cfg.Robots.Ignore = true
+	cfg.Sites = []crawler.Site{{Hosts: []string{strings.TrimPrefix(site.URL, "http://")}, MaxPages: 2}}
+	for round := 1; round <= 4; round++ {
+		if s := crawlSite(t, cfg); s.Round != round || s.Ended != crawler.Done || s.LeftOut[crawler.ReasonHostPages] != 1 {
+			t.Errorf("round %d: %+v", round, s)
+		}
+		if len(site.asked) != 2 || site.asked["/ 200"] != 1 || site.asked["/1 200"] != 1 || len(other.asked) > 2 {
+			t.Errorf("round %d: asked for %v and %v", round, site.asked, other.asked)
+		}
+		closing(t, dir, func(*crawler.Job) {})
+	}
+}
+
 // TestKilledDuringRequeue takes what a killed crawl would leave behind each commit of
 // a requeue, and goes on with it: each URL is asked for once.
 func TestKilledDuringRequeue(t *testing.T) {

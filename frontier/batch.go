@@ -6,9 +6,12 @@ import "time"
 type Batch struct {
 	Done  []Leased     // fetched, or given up: never handed out again
 	Retry []Leased     // go back, with the Request fields as the caller now set them (Attempt, NotBefore, ...); URL and Host must be as leased
-	Again []Request    // known and done, or ended by this batch: they wait again. The caller vouches for it; what is not known is added
+	Again []Request    // known and done, or ended by this batch: they wait again, see below. What is not known is added
 	Add   []Request    // those not known yet are queued
 	Hosts []HostChange // what was learnt about hosts; it counts for the requests of this batch already
+
+	// That those of Again are done, the caller vouches for, but it cannot know what a host has dropped. So of a host that is
+	// closed, only those begin again that this batch ends. The others stay as they are.
 }
 
 // HostChange tells what was learnt about a host. A host that no request named before is remembered as well.

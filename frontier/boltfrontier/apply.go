@@ -389,7 +389,7 @@ func (a *applying) again(w *work) error {
 	}
 	a.order = a.order[:0]
 	for i, f := range a.fps {
-		if f.known && (i == 0 || a.fps[i-1].fp != f.fp) {
+		if f.known && (i == 0 || a.fps[i-1].fp != f.fp) && a.mayBegin(w, a.batch.Again[f.index].URL) {
 			a.order = append(a.order, f.index)
 		}
 	}
@@ -406,6 +406,18 @@ func (a *applying) again(w *work) error {
 		return err
 	}
 	return a.queueNew(a.batch.Again)
+}
+
+// mayBegin reports whether a known URL of Again may be done: what a host has dropped, the caller does not know.
+func (a *applying) mayBegin(w *work, url string) (ended bool) {
+	if a.host.closed == frontier.NotClosed {
+		return true
+	}
+	_ = a.each(w, workDone, func(i int) error {
+		ended = ended || a.batch.Done[i].URL == url
+		return nil
+	})
+	return ended
 }
 
 func (a *applying) add(w *work) error {

@@ -207,6 +207,11 @@ func (m *model) commitSome(add bool) {
 			case 0, 1:
 				b.Done = append(b.Done, r)
 				ended = append(ended, func() { m.end(l, r).state = frontier.StateDone })
+				if m.random.IntN(4) == 0 {
+					again := r.Request
+					again.NotBefore = m.someTime(2)
+					b.Again = append(b.Again, again)
+				}
 				if m.random.IntN(3) > 0 {
 					b.Hosts = append(b.Hosts, frontier.HostChange{Host: l.Host, Fetched: 1, Bytes: 100})
 				}
@@ -219,8 +224,9 @@ func (m *model) commitSome(add bool) {
 			}
 		}
 	}
+	endedToo := len(b.Again)
 	if m.random.IntN(4) == 0 {
-		b.Again = m.someDone()
+		b.Again = append(b.Again, m.someDone()...)
 	}
 	if m.random.IntN(5) == 0 {
 		b.Hosts = append(b.Hosts, m.someChange())
@@ -239,7 +245,10 @@ func (m *model) commitSome(add bool) {
 	for _, fn := range ended {
 		fn()
 	}
-	for _, r := range b.Again {
+	for i, r := range b.Again {
+		if i >= endedToo && m.host(r.Host).closed != frontier.NotClosed {
+			continue
+		}
 		if m.wait(m.urls[r.URL], r, &want) {
 			want.Again++
 		}

@@ -87,20 +87,34 @@ func (b *Backend) check(batch *frontier.Batch) (again []frontier.Request, err er
 	if len(batch.Again) == 0 {
 		return nil, nil
 	}
-	done := make(map[*host]int)
+	done, ended := make(map[*host]int), make(map[string]bool)
 	for i := range batch.Done {
 		done[b.hosts[batch.Done[i].Host]]++
+		ended[batch.Done[i].Host+" "+batch.Done[i].URL] = true
+	}
+	closed := make(map[string]bool) // by this batch, or opened
+	for _, c := range batch.Hosts {
+		if c.Closed != nil {
+			closed[c.Host] = *c.Closed != frontier.NotClosed
+		}
 	}
 	begun := make(map[string]bool)
 	for _, r := range batch.Again {
-		h := b.hosts[r.Host]
-		if h == nil || begun[r.Host+" "+r.URL] {
+		h, name := b.hosts[r.Host], r.Host+" "+r.URL
+		if h == nil || begun[name] {
 			continue
 		}
 		if _, ok := h.seen[frontier.Fingerprint(b.key, r.URL)]; !ok {
 			continue
 		}
-		begun[r.Host+" "+r.URL] = true
+		shut, changed := closed[r.Host]
+		if !changed {
+			shut = h.closed != frontier.NotClosed
+		}
+		if shut && !ended[name] {
+			continue
+		}
+		begun[name] = true
 		again = append(again, r)
 		if done[h]--; done[h]+h.done() < 0 {
 			return nil, fmt.Errorf("%w: %s", frontier.ErrNotDone, r.URL)
