@@ -25,11 +25,13 @@ type Backend interface {
 	Claim(ctx context.Context, from, before time.Time, n int) (claims []Claim, next time.Time, err error)
 
 	// Take hands out up to n requests of the claimed host, but no more than its share of them (rounded up): those with a
-	// NotBefore that has come at now, earliest first, then the others by priority, oldest first.
+	// NotBefore that has come at now, earliest first, then the others by priority, oldest first. None of them was dropped.
 	Take(ctx context.Context, c Claim, now time.Time, n, share int) (Taken, error)
 
-	// Drop drops some requests of the claimed host, if it is closed: about n of those that wait, none that is taken. Like Take
-	// it is not called twice at the same time for one claim. It is durable.
+	// Drop drops some requests of the claimed host, if it is closed: about n of those that wait, or all if that is as cheap, none
+	// that is taken. What a host drops that is closed for something that Keeps is kept, and what is added to it then as well;
+	// it waits again, as it did, as soon as Apply changes what the host is closed for. Like Take it is not called twice at the
+	// same time for one claim. It is durable.
 	Drop(ctx context.Context, c Claim, n int) (Dropped, error)
 
 	// Untake lets requests wait again, in front of those behind them.
@@ -48,6 +50,10 @@ type Backend interface {
 	// Lifetime is how long a claim holds after Claim or Renew. 0: until Return or Close; such a Backend belongs to one
 	// Frontier alone, and what it hands out is nobody else's.
 	Lifetime() time.Duration
+
+	// Closed tells of hosts that are closed, about n of them. from is 0, and then the next of the call before, which is 0 after
+	// the last of them.
+	Closed(ctx context.Context, from uint64, n int) (hosts []ClosedHost, next uint64, err error)
 
 	// Renew makes claims hold for another Lifetime and returns them as they are now, with what others have changed of the
 	// hosts. A claim that is lost is missing.
@@ -92,6 +98,13 @@ type Dropped struct {
 	Dropped int     // requests
 	Closed  Closure // what for
 	More    bool    // requests were left that wait
+}
+
+// ClosedHost is a host that is closed.
+type ClosedHost struct {
+	Host   string
+	Closed Closure
+	Usage  Usage
 }
 
 // Returned is a host given back.

@@ -11,7 +11,8 @@ type Batch struct {
 	Hosts []HostChange // what was learnt about hosts; it counts for the requests of this batch already
 
 	// That those of Again are done, the caller vouches for, but it cannot know what a host has dropped. So of a host that is
-	// closed, only those begin again that this batch ends. The others stay as they are.
+	// closed, or that was opened and still has some of what it had kept, only those begin again that this batch ends. The others
+	// stay as they are.
 }
 
 // HostChange tells what was learnt about a host. A host that no request named before is remembered as well.
@@ -30,8 +31,9 @@ type HostChange struct {
 	// be finished. nil keeps what was. The requests of a paused host wait, so the crawl does not end before they may go on.
 	Paused *bool
 
-	// Closed closes the host for good, or NotClosed opens it again; what was dropped stays dropped. What is leased already
-	// may be finished, but not be put back. nil keeps what was.
+	// Closed closes the host, until NotClosed opens it: then what it has kept waits again, and what else was dropped stays
+	// dropped. What is leased already may be finished, but not be put back. nil keeps what was. A Frontier closes a host itself
+	// when its Policy says so, and opens those that were closed for less than its Policy allows before it hands out its first lease.
 	Closed *Closure
 
 	// Fetched and Bytes are added to the host's Usage, which Policy limits. A request counts as one page at most, in the Batch
@@ -51,7 +53,7 @@ type Committed struct {
 	// The rest is how a Backend tells the Frontier; callers of Commit need not look at it.
 
 	Stats Stats   // by how much the counters have changed; Leased is part of Waiting
-	Ready []Ready // hosts that got requests by Retry, Again or Add, or are due earlier than before, each once
+	Ready []Ready // hosts that got requests by Retry, Again, Add or Closed, or are due earlier than before, each once
 	Usage []Used  // hosts whose Usage has changed, each once
 }
 

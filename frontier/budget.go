@@ -32,7 +32,8 @@ func (u *Usage) grow(v Usage) {
 }
 
 // Closure says whether a host is closed, and what for. A closed host takes no more requests: those that wait are dropped,
-// a bounded number at a time, and those that are added later are remembered as known and dropped at once.
+// a bounded number at a time, and those that are added later are remembered as known and dropped at once. What a host drops
+// for a budget is kept, and waits again when the host is opened: see Keeps.
 type Closure uint8
 
 // What a host may be closed for. From ClosedByCaller to MaxClosure the meaning is the caller's.
@@ -45,6 +46,10 @@ const (
 	ClosedByCaller Closure = 8
 	MaxClosure     Closure = 15
 )
+
+// Keeps reports whether a host that is closed for c keeps what it drops: for a budget, as that may be larger one day. What the
+// caller closed a host for, it drops for good.
+func (c Closure) Keeps() bool { return c > NotClosed && c < ClosedByCaller }
 
 // dropSize is how many requests of a closed host are dropped at once: it bounds the transaction that does so.
 const dropSize = 1 << 15
@@ -106,6 +111,34 @@ func (h *host) ends() time.Time {
 		end = time.Time{}
 	}
 	return end
+}
+
+// reopenSize is how many closed hosts are looked at, and opened, at once.
+const reopenSize = 1024
+
+// reopen opens, once, the hosts that were closed for a budget which is larger now than it was for the Frontiers before this one.
+// It is called by the holder of turn.
+func (f *Frontier) reopen(ctx context.Context) error {
+	for from := uint64(0); !f.reopened; {
+		closed, next, err := f.backend.Closed(ctx, from, reopenSize)
+		if err != nil {
+			return fmt.Errorf("frontier: look for closed hosts: %w", err)
+		}
+		var b Batch
+		for _, c := range closed {
+			h := host{policy: f.policy(c.Host), usage: c.Usage}
+			if c.Closed.Keeps() && h.over(time.Now()) == NotClosed {
+				b.Hosts = append(b.Hosts, HostChange{Host: c.Host, Closed: new(NotClosed)})
+			}
+		}
+		if len(b.Hosts) > 0 {
+			if _, err := f.Commit(ctx, &b); err != nil {
+				return err
+			}
+		}
+		from, f.reopened = next, next == 0
+	}
+	return nil
 }
 
 // drop drops some of what waits of h, which nobody else takes from meanwhile. That it is closed, and why, is written down

@@ -27,7 +27,8 @@
 // hosts with one keep others waiting.
 //
 // A budget holds exactly. No host gets more pages than its Policy allows, whatever the number of workers and restarts. A host
-// that has used up its budget is closed: what waits is dropped, and counted.
+// that has used up its budget is closed: what waits is dropped, and counted, but kept, and waits again once, after a restart say,
+// its Policy allows more.
 //
 // The end is exact. Lease returns ErrDone when nothing waits, nothing is leased, nothing is being added: never on a
 // time-out, never before. Links go into the same Batch as their page, so there is no moment without them.

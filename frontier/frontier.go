@@ -116,7 +116,8 @@ type Frontier struct {
 	close    context.CancelFunc // ends the goroutine that renews them
 	kept     chan struct{}      // closed when it has ended
 
-	looked time.Time // when it looked what others have done; of the holder of turn
+	looked   time.Time // when it looked what others have done; of the holder of turn
+	reopened bool      // the hosts with larger budgets than they were closed for are open; likewise
 
 	turn     chan struct{} // held by the one Lease call that may pick a host or sleep for one
 	changed  chan struct{} // wakes the sleeper; has room for one
@@ -167,6 +168,8 @@ func New(b Backend, cfg Config) (*Frontier, error) {
 		changed: make(chan struct{}, 1),
 		front:   front{hosts: make(map[string]*host)},
 		stats:   stats,
+
+		reopened: stats.Closed == 0,
 	}
 	f.idle.L = &f.mu
 	if cfg.AddressDelay > 0 {

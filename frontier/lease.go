@@ -78,6 +78,9 @@ func (f *Frontier) next(ctx context.Context) (h *host, gone []*host, err error) 
 		return nil, nil, err
 	}
 	defer f.endTurn()
+	if err := f.reopen(ctx); err != nil {
+		return nil, nil, err
+	}
 	filled, looked := false, false
 	for {
 		p, err := f.pick(time.Now(), !filled, !f.shared() || looked)

@@ -10,10 +10,11 @@ type Stats struct {
 	Waiting int // queued
 	Leased  int // handed out, and neither ended nor given back
 	Done    int // ended by Batch.Done
-	Dropped int // not fetched, and never to be, as their host was closed
+	Dropped int // not fetched, and not to be, as their host was closed
 	Known   int // all URLs ever added
 	Hosts   int // all hosts ever heard of
 	Paused  int // hosts that are paused
+	Closed  int // hosts that are closed
 
 	DroppedBy [MaxClosure + 1]int // Dropped by what the host was closed for
 }
@@ -27,6 +28,7 @@ func (s *Stats) Add(d *Stats) {
 	s.Known += d.Known
 	s.Hosts += d.Hosts
 	s.Paused += d.Paused
+	s.Closed += d.Closed
 	for i, n := range d.DroppedBy {
 		s.DroppedBy[i] += n
 	}
@@ -46,7 +48,8 @@ const (
 	StateUnknown State = iota // never added
 	StateWaiting              // queued
 	StateLeased               // handed out, its end not committed
-	StateDone                 // ended by Batch.Done or, if HostStatus.Dropped is not 0, perhaps dropped: which of them is not kept for each URL
+	StateDone                 // ended by Batch.Done or, if HostStatus.Dropped is not 0, perhaps dropped for good: which of them is not kept for each URL
+	StateDropped              // kept, and handed out no more unless its host is opened, which is closed for something that Keeps
 )
 
 func (s State) String() string {
@@ -59,6 +62,8 @@ func (s State) String() string {
 		return "leased"
 	case StateDone:
 		return "done"
+	case StateDropped:
+		return "dropped"
 	}
 	return fmt.Sprintf("State(%d)", int(s))
 }
@@ -66,7 +71,7 @@ func (s State) String() string {
 // Status is what is known of a URL and its host.
 type Status struct {
 	State   State
-	Request Request // as queued, when it waits or is leased
+	Request Request // as queued, when it waits, is leased, or was dropped and is kept
 
 	Host HostStatus
 }
@@ -80,7 +85,7 @@ type HostStatus struct {
 	Paused  bool
 	Closed  Closure
 	Waiting int // requests that wait or are leased
-	Dropped int // URLs that were dropped
+	Dropped int // URLs that were dropped, those included that are kept
 	Known   int // all URLs of the host ever added
 	Usage   Usage
 }

@@ -44,7 +44,7 @@ func (b *Backend) ApplyTx(tx *bbolt.Tx, batch *frontier.Batch) (frontier.Committ
 		return frontier.Committed{}, err
 	}
 	a.result.Stats = a.counts.since(&counts)
-	a.result.Hosts, a.result.Dropped = a.result.Stats.Hosts, a.result.Stats.Dropped
+	a.result.Hosts = a.result.Stats.Hosts
 	tx.OnCommit(func() { b.committed(batch) })
 	return a.result, nil
 }
@@ -271,6 +271,7 @@ func (a *applying) apply(w *work) error {
 	if idle && a.host.pending > 0 {
 		a.host.next = max(a.host.next, a.now) // a host that comes anew queues up behind the others
 	}
+	a.host.settle()
 	if err := a.t.place(&a.host); err != nil {
 		return err
 	}
@@ -410,7 +411,7 @@ func (a *applying) again(w *work) error {
 
 // mayBegin reports whether a known URL of Again may be done: what a host has dropped, the caller does not know.
 func (a *applying) mayBegin(w *work, url string) (ended bool) {
-	if a.host.closed == frontier.NotClosed {
+	if a.host.closed == frontier.NotClosed && !a.host.is(flagReopened) {
 		return true
 	}
 	_ = a.each(w, workDone, func(i int) error {
@@ -487,7 +488,7 @@ func (a *applying) queueNew(reqs []frontier.Request) error {
 // post puts the requests of a.order into the inbox, if they and the host are of the kind that may be there.
 func (a *applying) post(reqs []frontier.Request) (posted bool, err error) {
 	h := &a.host
-	if !a.only || len(a.order) > inboxRequests || h.closed != frontier.NotClosed || h.pending == h.later {
+	if !a.only || len(a.order) > inboxRequests || !h.posts() {
 		return false, nil
 	}
 	ref := a.place(&reqs[a.order[0]])
@@ -501,8 +502,7 @@ func (a *applying) post(reqs []frontier.Request) (posted bool, err error) {
 		a.part = a.enc.append(a.part, h.name, r)
 	}
 	if posted, err = a.b.post(a.t, h.id, ref.class, a.part, a.scratch); posted {
-		a.counts.pending += uint64(len(a.order))
-		a.ready = 0
+		a.count(len(a.order), ref.at)
 	}
 	return posted, err
 }
@@ -514,21 +514,42 @@ func (a *applying) change(w *work) error {
 			h.delay = max(0, int64(*c.Delay))
 		}
 		h.blocked = max(h.blocked, nanos(c.BlockedUntil))
-		if c.Paused != nil && *c.Paused != h.paused {
-			h.paused = *c.Paused
-			if h.paused {
+		if c.Paused != nil && *c.Paused != h.is(flagPaused) {
+			h.set(flagPaused, *c.Paused)
+			if *c.Paused {
 				a.counts.paused++
 			} else {
 				a.counts.paused--
 			}
 		}
-		if c.Closed != nil {
-			h.closed = *c.Closed
+		if c.Closed != nil && *c.Closed != h.closed {
+			a.setClosed(*c.Closed)
 		}
 		h.pages = satAdd(h.pages, c.Fetched)
 		h.bytes = satAdd(h.bytes, c.Bytes)
 		return nil
 	})
+}
+
+// setClosed changes what the host is closed for. What it has kept waits again, or waits to be dropped for the new reason.
+func (a *applying) setClosed(why frontier.Closure) {
+	h := &a.host
+	if h.kept > 0 {
+		h.pending += h.kept
+		h.dropped -= h.kept
+		a.counts.pending += h.kept
+		a.counts.dropped[h.closed] -= h.kept
+		h.kept = 0
+		h.set(flagReopened, true)
+		a.ready = 0
+	}
+	if h.closed != frontier.NotClosed {
+		a.counts.closed--
+	}
+	if why != frontier.NotClosed {
+		a.counts.closed++
+	}
+	h.closed = why
 }
 
 // satAdd is the sum of two numbers that are not negative, or the greatest number.
@@ -547,12 +568,12 @@ func (a *applying) place(r *frontier.Request) chunkRef {
 	return chunkRef{kind: kindQueue, class: classOf(r.Priority)}
 }
 
-// queue appends the requests of a.order to the host's queue, or drops them if it is closed. Requests for the same place stay
-// in order.
+// queue appends the requests of a.order to the host's queue, or drops them if it is closed and does not keep them. Requests for
+// the same place stay in order.
 func (a *applying) queue(get func(int32) *frontier.Request) error {
-	if n := uint64(len(a.order)); a.host.closed != frontier.NotClosed {
-		a.host.dropped += n
-		a.counts.dropped[a.host.closed] += n
+	if why := a.host.closed; why != frontier.NotClosed && !why.Keeps() {
+		a.host.dropped += uint64(len(a.order))
+		a.count(len(a.order), 0)
 		return nil
 	}
 	slices.SortStableFunc(a.order, func(i, j int32) int {
@@ -568,15 +589,25 @@ func (a *applying) queue(get func(int32) *frontier.Request) error {
 		if err := a.appendChunks(ref, a.order[n:end], get); err != nil {
 			return err
 		}
-		a.host.pending += uint64(end - n)
-		a.counts.pending += uint64(end - n)
+		a.host.queued(uint64(end - n))
 		if ref.kind == kindLater {
 			a.host.later += uint64(end - n)
 		}
-		a.ready = min(a.ready, ref.at)
+		a.count(end-n, ref.at)
 		n = end
 	}
 	return nil
+}
+
+// count counts n new requests of the host, of which the first can be taken from at on, unless it is closed and they are dropped.
+func (a *applying) count(n int, at int64) {
+	if why := a.host.closed; why != frontier.NotClosed {
+		a.counts.dropped[why] += uint64(n)
+		a.result.Dropped += n
+		return
+	}
+	a.counts.pending += uint64(n)
+	a.ready = min(a.ready, at)
 }
 
 // appendChunks appends requests at one place: to the last chunk there, as long as it has room, and to new ones.

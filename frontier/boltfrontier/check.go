@@ -90,12 +90,14 @@ func (c *checking) run(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, n := range counts.dropped {
+	for why, n := range counts.dropped {
 		c.dropped -= n
+		if !frontier.Closure(why).Keeps() {
+			c.found.dropped[why] = n // a host does not know what for, only how many
+		}
 	}
-	c.found.dropped = counts.dropped // a host does not know what for, only how many
 	if c.found != counts || c.dropped != 0 {
-		if err := c.wrong(metaBucket, countsKey, "hosts, known, pending, done, paused, dropped are %v, found %v and %d more dropped",
+		if err := c.wrong(metaBucket, countsKey, "hosts, known, pending, done, paused, closed, dropped are %v, found %v and %d more dropped",
 			counts, c.found, int64(c.dropped)); err != nil {
 			return err
 		}
@@ -151,24 +153,27 @@ func (c *checking) knows(id uint32, fp uint64) (bool, error) {
 // host checks all that belongs to one host.
 func (c *checking) host(ctx context.Context, h *host) error {
 	key := idKey(h.id)
-	c.found.hosts++
-	c.found.known += h.known
-	c.found.pending += h.pending
-	c.found.done += h.known - h.pending - h.dropped
-	c.dropped += h.dropped
 	inbox := c.inbox[h.id]
-	if len(inbox) > 0 && (h.closed != frontier.NotClosed || h.pending == h.later) {
+	if len(inbox) > 0 && !h.posts() {
 		if err := c.wrong(inboxBucket, seqKey(inbox[0].position), "the host may have nothing here"); err != nil {
 			return err
 		}
 	}
+	all := *h
 	for _, p := range inbox {
-		n := uint64(p.chunk[0])
-		c.found.known += n
-		c.found.pending += n
+		all.receive(p.chunk)
 	}
-	if h.paused {
+	c.found.hosts++
+	c.found.known += all.known
+	c.found.pending += all.pending
+	c.found.done += all.known - all.pending - all.dropped
+	c.found.dropped[h.closed] += all.kept
+	c.dropped += all.dropped
+	if h.is(flagPaused) {
 		c.found.paused++
+	}
+	if h.closed != frontier.NotClosed {
+		c.found.closed++
 	}
 	if id, err := c.t.hostID(string(h.name)); err != nil {
 		return err
@@ -253,19 +258,19 @@ func (c *checking) chunksOf(h *host) error {
 
 // requestsOf checks that each request of a host waits once and was added, and that they are as many as are counted.
 func (c *checking) requestsOf(ctx context.Context, h *host) error {
-	passes := h.pending/checkSet + 1
+	passes := (h.pending+h.kept)/checkSet + 1
 	step := ^uint64(0)/passes + 1 // 0 when there is one pass
 	if passes == 1 {
 		step = 0
 	}
 	for pass := range passes {
 		waiting := make(map[uint64]struct{})
-		var pending, later uint64
+		var queued, later uint64
 		var stop error
 		err := c.t.eachRequest(ctx, h, c.inbox[h.id], func(ref chunkRef, d *decoder) bool {
-			pending++
+			queued++
 			if ref.seq == 0 {
-				pending-- // not counted in the record
+				queued-- // not counted in the record
 			}
 			if ref.kind == kindLater {
 				later++
@@ -294,8 +299,9 @@ func (c *checking) requestsOf(ctx context.Context, h *host) error {
 		if err = errors.Join(stop, err); err != nil {
 			return err
 		}
-		if pending != h.pending || later != h.later {
-			return c.wrong(hostsBucket, idKey(h.id), "has %d requests, %d later, counts %d and %d", pending, later, h.pending, h.later)
+		if queued != h.pending+h.kept || later != h.later {
+			return c.wrong(hostsBucket, idKey(h.id), "has %d requests, %d later, counts %d waiting, %d kept, %d later",
+				queued, later, h.pending, h.kept, h.later)
 		}
 	}
 	return nil

@@ -68,7 +68,7 @@ func (b *Backend) Claim(ctx context.Context, from, before time.Time, n int) (cla
 			claims = append(claims, frontier.Claim{
 				Host: string(h.name), Token: uint64(id) << 32, Delay: time.Duration(h.delay),
 				Next: fromNanos(h.next), Blocked: fromNanos(h.blocked), Last: b.floor,
-				Paused: h.paused, Closed: h.closed, Usage: h.usage(),
+				Paused: h.is(flagPaused), Closed: h.closed, Usage: h.usage(),
 			})
 			merged = append(merged, h.merged)
 		}
@@ -198,6 +198,10 @@ type walk struct {
 func (w *walk) run(t *tree, now int64, share int) error {
 	if err := t.host(&w.record, w.id); err != nil {
 		return err
+	}
+	if w.record.kept > 0 { // it was closed just now: what waits is about to be dropped
+		w.result.More = w.record.pending > t.stillOut(&w.record, w.taken)
+		return nil
 	}
 	free := int(w.record.pending) - int(countBits(w.taken))
 	w.n = max(1, min(w.n, (free+share-1)/share))

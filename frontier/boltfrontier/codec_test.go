@@ -111,8 +111,8 @@ func FuzzChunk(f *testing.F) {
 func someHost() host {
 	return host{
 		id: 7, name: []byte("www.example.org"), delay: int64(time.Second), next: 1 << 60, blocked: 5, due: 1 << 60,
-		since: 1 << 59, paused: true, closed: frontier.ClosedBytes, pages: 1 << 40, bytes: 1 << 50,
-		pending: 100, later: 1, dropped: 300, known: 1000, seq: 40,
+		since: 1 << 59, flags: flagPaused | flagReopened, closed: frontier.ClosedBytes, pages: 1 << 40, bytes: 1 << 50,
+		pending: 100, kept: 200, later: 101, dropped: 300, known: 1000, seq: 40,
 		open: []openChunk{{chunkRef{kind: kindQueue, class: 127, seq: 39}, 5}, {chunkRef{kind: kindLater, at: 1 << 60, seq: 1}, 1 << 63}},
 	}
 }

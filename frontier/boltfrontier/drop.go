@@ -11,7 +11,8 @@ import (
 	"github.com/orbweaver/orbweaver/frontier"
 )
 
-// Drop implements frontier.Backend. It drops chunk by chunk: n is rounded up.
+// Drop implements frontier.Backend. It drops chunk by chunk, so that n is rounded up; what is kept stays where it is, and costs
+// nothing to drop.
 func (b *Backend) Drop(_ context.Context, c frontier.Claim, n int) (d frontier.Dropped, err error) {
 	b.mu.Lock()
 	cl, err := b.claimed(c)
@@ -39,6 +40,7 @@ func (b *Backend) Drop(_ context.Context, c frontier.Claim, n int) (d frontier.D
 		}
 		counts.pending -= uint64(d.Dropped)
 		counts.dropped[d.Closed] += uint64(d.Dropped)
+		h.settle()
 		if err := t.place(&h); err != nil {
 			return err
 		}
@@ -53,11 +55,19 @@ func (b *Backend) Drop(_ context.Context, c frontier.Claim, n int) (d frontier.D
 	return d, nil
 }
 
-// drop takes about n requests that are neither done nor taken out of the queue of a host, if that is closed.
+// drop drops about n requests that are neither done nor taken of a host, if that is closed.
 func (t *tree) drop(h *host, taken []openChunk, n int) (d frontier.Dropped, err error) {
 	d.Closed = h.closed
-	if h.closed == frontier.NotClosed {
-		d.More = h.pending > countBits(taken)
+	switch out := t.stillOut(h, taken); {
+	case out > h.pending:
+		return d, corrupt(hostsBucket, idKey(h.id), "counts fewer requests than there are")
+	case h.closed == frontier.NotClosed:
+		d.More = h.pending > out
+		return d, nil
+	case h.closed.Keeps():
+		d.Dropped = int(h.pending - out)
+		h.pending = out
+		h.queued(uint64(d.Dropped))
 		return d, nil
 	}
 	prefix := idKey(h.id)
@@ -103,4 +113,39 @@ func (t *tree) drop(h *host, taken []openChunk, n int) (d frontier.Dropped, err 
 		}
 	}
 	return d, nil
+}
+
+// stillOut counts those of taken that are not done in t, which began after taken was read.
+func (t *tree) stillOut(h *host, taken []openChunk) (n uint64) {
+	for _, c := range taken {
+		if t.queue.Get(c.ref.key(h.id)) != nil {
+			n += uint64(bits.OnesCount64(c.bits &^ bitsOf(h.open, c.ref)))
+		}
+	}
+	return n
+}
+
+// Closed implements frontier.Backend. It reads the records of all hosts, from the one with the id from on.
+func (b *Backend) Closed(ctx context.Context, from uint64, n int) (hosts []frontier.ClosedHost, next uint64, err error) {
+	err = b.view(func(t *tree) error {
+		var h host
+		c := t.hosts.Cursor()
+		for k, v := c.Seek(idKey(uint32(from))); k != nil; k, v = c.Next() {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := hostAt(&h, k, v); err != nil {
+				return err
+			}
+			if len(hosts) == n {
+				next = uint64(h.id)
+				break
+			}
+			if h.closed != frontier.NotClosed {
+				hosts = append(hosts, frontier.ClosedHost{Host: string(h.name), Closed: h.closed, Usage: h.usage()})
+			}
+		}
+		return nil
+	})
+	return hosts, next, err
 }

@@ -18,13 +18,14 @@ import (
 //	8 bytes  blocked until
 //	8 bytes  its entry in the due index; 0: none
 //	8 bytes  when the first of its requests was ended; 0: none was
-//	1 byte   1 if it is paused
+//	1 byte   flags
 //	1 byte   what it is closed for
 //	uvarint  pages fetched
 //	uvarint  bytes of these
-//	uvarint  requests in its queue, waiting or leased
-//	uvarint  of these, with a NotBefore of their own
-//	uvarint  URLs that were dropped
+//	uvarint  requests in its queue that wait or are leased
+//	uvarint  the others in its queue, which were dropped and are kept
+//	uvarint  of both, with a NotBefore of their own
+//	uvarint  URLs that were dropped, those kept included
 //	uvarint  URLs ever added
 //	uvarint  last seq of a chunk
 //	uvarint  position up to which its requests in the inbox are in its queue
@@ -41,17 +42,42 @@ type host struct {
 	blocked int64
 	due     int64
 	since   int64
-	paused  bool
+	flags   byte
 	closed  frontier.Closure
 	pages   int64
 	bytes   int64
 	pending uint64
+	kept    uint64 // 0 unless closed.Keeps()
 	later   uint64
 	dropped uint64
 	known   uint64
 	seq     uint64
 	merged  uint64
 	open    []openChunk
+}
+
+// Flags of a host.
+const (
+	flagPaused   = 1 << iota
+	flagReopened // some of its queue may have been kept while it was closed
+
+	flagsOfHost = 1<<iota - 1
+)
+
+func (h *host) is(flag byte) bool { return h.flags&flag != 0 }
+
+func (h *host) set(flag byte, on bool) {
+	h.flags &^= flag
+	if on {
+		h.flags |= flag
+	}
+}
+
+// settle notes when nothing waits any more of what was kept.
+func (h *host) settle() {
+	if h.pending == 0 {
+		h.set(flagReopened, false)
+	}
 }
 
 // openChunk is a chunk and some of its requests: those done, or those taken.
@@ -69,13 +95,9 @@ func (h *host) encode(dst []byte) []byte {
 	dst = be.AppendUint64(dst, uint64(h.blocked))
 	dst = be.AppendUint64(dst, uint64(h.due))
 	dst = be.AppendUint64(dst, uint64(h.since))
-	var paused byte
-	if h.paused {
-		paused = 1
-	}
-	dst = append(dst, paused, byte(h.closed))
+	dst = append(dst, h.flags, byte(h.closed))
 	for _, n := range [...]uint64{
-		uint64(h.pages), uint64(h.bytes), h.pending, h.later, h.dropped, h.known, h.seq, h.merged, uint64(len(h.open)),
+		uint64(h.pages), uint64(h.bytes), h.pending, h.kept, h.later, h.dropped, h.known, h.seq, h.merged, uint64(len(h.open)),
 	} {
 		dst = binary.AppendUvarint(dst, n)
 	}
@@ -93,10 +115,9 @@ func decodeHost(h *host, id uint32, v []byte) error {
 	h.delay = r.int63()
 	h.next, h.blocked, h.due = r.time(), r.time(), r.time()
 	h.since = r.time()
-	paused := r.byte()
-	h.paused, h.closed = paused == 1, frontier.Closure(r.byte())
+	h.flags, h.closed = r.byte(), frontier.Closure(r.byte())
 	h.pages, h.bytes = r.int63(), r.int63()
-	h.pending, h.later, h.dropped, h.known = r.uvarint(), r.uvarint(), r.uvarint(), r.uvarint()
+	h.pending, h.kept, h.later, h.dropped, h.known = r.uvarint(), r.uvarint(), r.uvarint(), r.uvarint(), r.uvarint()
 	h.seq, h.merged = r.uvarint(), r.uvarint()
 	for n := r.uvarint(); n > 0 && r.reason == ""; n-- {
 		h.open = append(h.open, openChunk{r.ref(), r.uint64()})
@@ -107,10 +128,12 @@ func decodeHost(h *host, id uint32, v []byte) error {
 		r.fail("bytes left over")
 	case len(h.name) == 0:
 		r.fail("no name")
-	case paused > 1 || h.closed > frontier.MaxClosure:
+	case h.flags&^flagsOfHost != 0 || h.closed > frontier.MaxClosure:
 		r.fail("neither open nor closed")
-	case h.later > h.pending || h.pending > h.known || h.dropped > h.known-h.pending:
+	case h.pending > h.known || h.dropped > h.known-h.pending || h.kept > h.dropped || h.later > h.pending+h.kept:
 		r.fail("counters contradict one another")
+	case h.kept > 0 && !h.closed.Keeps():
+		r.fail("keeps what it should not")
 	}
 	if r.reason != "" {
 		return corrupt(hostsBucket, idKey(id), r.reason)
@@ -181,6 +204,16 @@ func (t *tree) place(h *host) error {
 	return t.due.Put(k[:], nil)
 }
 
+// queued counts n requests that have come into its queue: they wait, or are dropped and kept.
+func (h *host) queued(n uint64) {
+	if h.closed.Keeps() {
+		h.dropped += n
+		h.kept += n
+	} else {
+		h.pending += n
+	}
+}
+
 // usage is what the host has had of its budgets.
 func (h *host) usage() frontier.Usage {
 	return frontier.Usage{Pages: h.pages, Bytes: h.bytes, Since: fromNanos(h.since)}
@@ -193,7 +226,7 @@ func (t *tree) dueAt(h *host) (int64, error) {
 		return 0, nil
 	case h.closed != frontier.NotClosed:
 		return 1, nil
-	case h.paused:
+	case h.is(flagPaused):
 		return 0, nil
 	}
 	due := max(h.next, h.blocked, 1)

@@ -7,11 +7,13 @@ import (
 	"slices"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/orbweaver/orbweaver/frontier"
 )
 
-// The inbox is the log of requests for hosts that nobody has claimed, and that have others waiting already: a page links to one
-// URL each of many hosts, and to append that to the host's last chunk would write that chunk's page, the one of the host's record, and
-// those above them. Its bucket is
+// The inbox is the log of requests for hosts that nobody has claimed, and that have others waiting already or are closed and keep what
+// they drop: a page links to one URL each of many hosts, and to append that to the host's last chunk would write that chunk's page,
+// the one of the host's record, and those above them. Its bucket is
 //
 //	position (8 bytes) -> entries
 //
@@ -214,10 +216,21 @@ func (t *tree) deliver(h *host, alloc func(int) []byte) (n int, err error) {
 			return n, err
 		}
 		h.merged = e.position
-		h.known += uint64(chunk[0])
-		h.pending += uint64(chunk[0])
+		h.receive(chunk)
 	}
 	return len(chain), to.flush()
+}
+
+// posts reports whether new requests of the host may go into the inbox.
+func (h *host) posts() bool {
+	return h.closed.Keeps() || h.closed == frontier.NotClosed && h.pending > h.later
+}
+
+// receive counts the requests of an entry of the inbox.
+func (h *host) receive(chunk []byte) {
+	n := uint64(chunk[0])
+	h.known += n
+	h.queued(n)
 }
 
 // tail is the last chunk of a class of a host's queue, while entries of the inbox are appended to it.

@@ -251,3 +251,62 @@ func TestInboxWhileClaimed(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestInboxKept adds to a host that is closed for its budget: that costs no more than for an open one, and is there when it is opened.
+func TestInboxKept(t *testing.T) {
+	ctx := context.Background()
+	db := openDB(t, filepath.Join(t.TempDir(), "db"), bbolt.Options{})
+	m := &mail{t: t, db: db}
+	m.open()
+	const name = "a.example"
+	apply := func(batch frontier.Batch) frontier.Committed {
+		t.Helper()
+		c, err := m.b.Apply(ctx, &batch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.b.Check(ctx); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	closeFor := func(why frontier.Closure) {
+		apply(frontier.Batch{Hosts: []frontier.HostChange{{Host: name, Closed: &why}}})
+	}
+	var want []string
+	add := func() frontier.Committed {
+		url := fmt.Sprintf("https://%s/%d", name, len(want))
+		want = append(want, url)
+		return apply(frontier.Batch{Add: []frontier.Request{{URL: url, Host: name}}})
+	}
+	closeFor(frontier.ClosedPages)
+	for range 10 {
+		if c := add(); c.Added != 0 || c.Dropped != 1 || len(c.Ready) != 0 {
+			t.Errorf("%+v, want 1 dropped", c)
+		}
+	}
+	if n := len(m.b.logs.inbox.entries); n != 10 {
+		t.Errorf("%d entries in the inbox, want 10", n)
+	}
+	m.open()
+	s, err := m.b.Lookup(ctx, name, want[3])
+	if err != nil || s.State != frontier.StateDropped || s.Host.Dropped != 10 || s.Host.Waiting != 0 || s.Host.Known != 10 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	closeFor(frontier.NotClosed)
+	add()
+	f, err := frontier.New(m.b, frontier.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	l, err := f.Lease(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range want {
+		if len(l.Requests) != len(want) || l.Requests[i].URL != want[i] {
+			t.Fatalf("leased %+v, want %s", l.Requests, want)
+		}
+	}
+}

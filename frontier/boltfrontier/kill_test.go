@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -20,8 +21,12 @@ import (
 	"github.com/orbweaver/orbweaver/frontier/boltfrontier"
 )
 
-// victimEnv makes this test binary the process that TestKill kills, at work on the database that it names.
-const victimEnv = "BOLTFRONTIER_TEST_VICTIM"
+// victimEnv makes this test binary the process that TestKill kills, at work on the database that it names, with hosts of which pagesEnv
+// pages may be fetched.
+const (
+	victimEnv = "BOLTFRONTIER_TEST_VICTIM"
+	pagesEnv  = "BOLTFRONTIER_TEST_PAGES"
+)
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(victimEnv); path != "" {
@@ -51,7 +56,7 @@ func killLinks(url string) (reqs []frontier.Request) {
 	return reqs
 }
 
-func openKilled(path string) (*frontier.Frontier, *bbolt.DB, error) {
+func openKilled(path string, pages int64) (*frontier.Frontier, *bbolt.DB, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
 	if err != nil {
 		return nil, nil, err
@@ -60,13 +65,20 @@ func openKilled(path string) (*frontier.Frontier, *bbolt.DB, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	f, err := frontier.New(b, frontier.Config{LeaseSize: 3, Front: 5})
+	f, err := frontier.New(b, frontier.Config{LeaseSize: 3, Front: 5, Policy: func(string) frontier.Policy {
+		return frontier.Policy{MaxPages: pages}
+	}})
 	return f, db, err
 }
 
 // victim crawls with a few workers, and prints each URL after the commit that ended it, until it is killed or done.
 func victim(path string) {
-	f, _, err := openKilled(path)
+	pages, err := strconv.ParseInt(os.Getenv(pagesEnv), 10, 64)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	f, _, err := openKilled(path, pages)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -89,6 +101,7 @@ func victim(path string) {
 					l.Started(time.Now())
 					b.Done = append(b.Done, r)
 					b.Add = append(b.Add, killLinks(r.URL)...)
+					b.Hosts = append(b.Hosts, frontier.HostChange{Host: r.Host, Fetched: 1})
 				}
 				l.Release()
 				if _, err = f.Commit(ctx, &b); err != nil {
@@ -107,25 +120,30 @@ func victim(path string) {
 	os.Exit(0)
 }
 
-// TestKill kills a process at work, again and again: what it said was done stays done and comes no more, and in the
-// end every page was fetched.
+// TestKill kills a process at work, again and again, each time with hosts that may give some pages more: what it said was done stays
+// done and comes no more, and in the end, without a budget, every page was fetched.
 func TestKill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	ctx := context.Background()
 	done := make(map[string]bool)
+	dropped := 0
 	kills := 6
 	if testing.Short() {
 		kills = 2
 	}
 	for i := 0; ; i++ {
-		said := runVictim(t, path, i < kills, 200+150*i)
+		pages := int64(25 + 25*i)
+		if i >= kills {
+			pages = 0
+		}
+		said := runVictim(t, path, pages, i < kills, 200+150*i)
 		for _, url := range said {
 			if done[url] {
 				t.Fatalf("%s was done before, and was fetched again", url)
 			}
 			done[url] = true
 		}
-		f, db, err := openKilled(path)
+		f, db, err := openKilled(path, pages)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,6 +151,7 @@ func TestKill(t *testing.T) {
 			t.Fatal(err)
 		}
 		stats := f.Stats()
+		dropped += stats.Dropped
 		sample := 500 // in random order
 		for url := range done {
 			r := frontier.Request{URL: url, Host: strings.Split(url, "/")[2]}
@@ -159,20 +178,23 @@ func TestKill(t *testing.T) {
 			if stats != (frontier.Stats{Done: killTree, Known: killTree, Hosts: 17}) {
 				t.Errorf("%+v at the end", stats)
 			}
+			if dropped == 0 {
+				t.Error("no budget was ever used up")
+			}
 			return
 		}
 	}
 }
 
 // runVictim starts a process and kills it after some lines of output, or lets it end. It returns the lines.
-func runVictim(t *testing.T, path string, kill bool, after int) (lines []string) {
+func runVictim(t *testing.T, path string, pages int64, kill bool, after int) (lines []string) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), victimEnv+"="+path)
+	cmd.Env = append(os.Environ(), victimEnv+"="+path, fmt.Sprintf("%s=%d", pagesEnv, pages))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

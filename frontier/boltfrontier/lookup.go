@@ -24,19 +24,19 @@ func (b *Backend) Lookup(ctx context.Context, name, url string) (frontier.Status
 		}
 		s.Host = frontier.HostStatus{
 			Name: name, Delay: time.Duration(h.delay), Next: fromNanos(h.next), Blocked: fromNanos(h.blocked),
-			Paused: h.paused, Closed: h.closed,
-			Waiting: int(h.pending), Dropped: int(h.dropped), Known: int(h.known), Usage: h.usage(),
-		}
-		if h.known == 0 {
-			return nil
+			Paused: h.is(flagPaused), Closed: h.closed,
+			Usage: h.usage(),
 		}
 		posted, err := t.posted(&h)
 		if err != nil {
 			return err
 		}
 		for _, p := range posted {
-			s.Host.Waiting += int(p.chunk[0])
-			s.Host.Known += int(p.chunk[0])
+			h.receive(p.chunk)
+		}
+		s.Host.Waiting, s.Host.Dropped, s.Host.Known = int(h.pending), int(h.dropped), int(h.known)
+		if h.known == 0 {
+			return nil
 		}
 		if ok, err := t.knows(id, frontier.Fingerprint(b.key, url)); err != nil || !ok {
 			return err
@@ -54,8 +54,12 @@ func (b *Backend) Lookup(ctx context.Context, name, url string) (frontier.Status
 	if err != nil {
 		return frontier.Status{}, err
 	}
-	if _, ref, i := parsePosition(at); s.State == frontier.StateWaiting && bitsOf(taken, ref)&(1<<i) != 0 {
-		s.State = frontier.StateLeased
+	if s.State == frontier.StateWaiting {
+		if _, ref, i := parsePosition(at); bitsOf(taken, ref)&(1<<i) != 0 {
+			s.State = frontier.StateLeased
+		} else if s.Host.Closed.Keeps() { // if not yet, then in a moment
+			s.State = frontier.StateDropped
+		}
 	}
 	return s, nil
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // format is the version of everything below the bucket "frontier".
-const format = 4
+const format = 5
 
 var (
 	rootBucket   = []byte("frontier")
@@ -33,8 +33,8 @@ var (
 //	key     8 bytes, the random key of fingerprints
 //	clean   1 byte, 1 after Close, 0 while open
 //	floor   8 bytes, Unix nanoseconds: any host may have been asked as late as this
-//	counts  21 × 8 bytes: hosts (and last host id), known, pending (waiting or leased), done, paused hosts, and URLs dropped
-//	        by what their hosts were closed for
+//	counts  22 × 8 bytes: hosts (and last host id), known, pending (waiting or leased), done, paused hosts, closed hosts, and URLs
+//	        dropped by what their hosts were closed for
 //	logs    8 bytes, the version of the two logs, see logs.go
 //	inbox   8 bytes, the position at which the inbox goes on, see inbox.go
 var (
@@ -67,14 +67,14 @@ func corrupt(bucket, key []byte, reason string) error {
 
 // counts are the frontier's counters.
 type counts struct {
-	hosts, known, pending, done, paused uint64
-	dropped                             [frontier.MaxClosure + 1]uint64
+	hosts, known, pending, done, paused, closed uint64
+	dropped                                     [frontier.MaxClosure + 1]uint64
 }
 
-const countsSize = 8 * (5 + int(frontier.MaxClosure) + 1)
+const countsSize = 8 * (6 + int(frontier.MaxClosure) + 1)
 
 func (c *counts) encode(dst []byte) []byte {
-	for _, n := range [...]uint64{c.hosts, c.known, c.pending, c.done, c.paused} {
+	for _, n := range [...]uint64{c.hosts, c.known, c.pending, c.done, c.paused, c.closed} {
 		dst = binary.BigEndian.AppendUint64(dst, n)
 	}
 	for _, n := range c.dropped {
@@ -89,7 +89,7 @@ func readCounts(meta *bbolt.Bucket) (c counts, err error) {
 		return c, corrupt(metaBucket, countsKey, fmt.Sprintf("not %d bytes", countsSize))
 	}
 	r := reader{rest: v}
-	for _, n := range [...]*uint64{&c.hosts, &c.known, &c.pending, &c.done, &c.paused} {
+	for _, n := range [...]*uint64{&c.hosts, &c.known, &c.pending, &c.done, &c.paused, &c.closed} {
 		*n = r.uint64()
 	}
 	for i := range c.dropped {
@@ -101,7 +101,8 @@ func readCounts(meta *bbolt.Bucket) (c counts, err error) {
 // stats are the counters as the frontier knows them.
 func (c *counts) stats() frontier.Stats {
 	s := frontier.Stats{
-		Waiting: int(c.pending), Done: int(c.done), Known: int(c.known), Hosts: int(c.hosts), Paused: int(c.paused),
+		Waiting: int(c.pending), Done: int(c.done), Known: int(c.known),
+		Hosts: int(c.hosts), Paused: int(c.paused), Closed: int(c.closed),
 	}
 	for why, n := range c.dropped {
 		s.Drop(frontier.Closure(why), int(n))
@@ -117,6 +118,7 @@ func (c *counts) since(before *counts) frontier.Stats {
 	d.pending -= before.pending // which may wrap around, and back in an int
 	d.done -= before.done
 	d.paused -= before.paused
+	d.closed -= before.closed
 	for i, n := range before.dropped {
 		d.dropped[i] -= n
 	}

@@ -146,7 +146,9 @@ func testClosed(t *testing.T, open opener) {
 	}
 }
 
+// dropStats is s with a host closed and n of its URLs dropped.
 func dropStats(s frontier.Stats, why frontier.Closure, n int) frontier.Stats {
+	s.Closed++
 	s.Drop(why, n)
 	return s
 }

@@ -30,7 +30,7 @@ func testModel(t *testing.T, open opener) {
 		{Delay: time.Second, Front: 2, Policy: modelPolicy},
 	} {
 		for seed := range uint64(4) {
-			m := newModel(newFixture(t, open, cfg), seed<<8|uint64(i))
+			m := newModel(t, open, cfg, seed<<8|uint64(i))
 			for m.step = range steps {
 				m.act()
 			}
@@ -39,7 +39,7 @@ func testModel(t *testing.T, open opener) {
 	}
 }
 
-// modelPolicy limits the pages of some hosts, and gives one a delay of its own.
+// modelPolicy limits the pages of some hosts, to begin with, and gives one a delay of its own.
 func modelPolicy(host string) frontier.Policy {
 	switch host {
 	case hostName(0):
@@ -65,6 +65,8 @@ type model struct {
 	leases []*modelLease
 	floor  time.Time
 	seq    int
+	raised int64 // what budgets of pages have more than at the beginning
+	fresh  bool  // the next lease is the first one after a start with closed hosts
 }
 
 type modelURL struct {
@@ -72,6 +74,7 @@ type modelURL struct {
 	seq     int // place among those of its host and priority
 	state   frontier.State
 	dropped bool // done, in a way
+	kept    bool // dropped until its host is opened
 }
 
 type modelHost struct {
@@ -84,6 +87,7 @@ type modelHost struct {
 
 	paused   bool
 	closed   frontier.Closure
+	reopened bool // with some of what it kept, and that still waits
 	dropped  int
 	pages    int64
 	maxPages int64
@@ -111,11 +115,22 @@ type modelLease struct {
 	at       time.Time // its latest start
 }
 
-func newModel(x *fixture, seed uint64) *model {
-	return &model{
-		fixture: x, seed: seed, random: rand.New(rand.NewPCG(seed, 77)),
+func newModel(t *testing.T, open opener, cfg frontier.Config, seed uint64) *model {
+	m := &model{
+		seed: seed, random: rand.New(rand.NewPCG(seed, 77)),
 		urls: make(map[string]*modelURL), hosts: make(map[string]*modelHost),
 	}
+	if first := cfg.Policy; first != nil {
+		cfg.Policy = func(host string) frontier.Policy {
+			p := first(host)
+			if p.MaxPages > 0 {
+				p.MaxPages += m.raised
+			}
+			return p
+		}
+	}
+	m.fixture = newFixture(t, open, cfg)
+	return m
 }
 
 func (m *model) fail(format string, args ...any) {
@@ -167,12 +182,17 @@ func (m *model) host(name string) *modelHost {
 	h := m.hosts[name]
 	if h == nil {
 		h = &modelHost{name: name}
-		if m.cfg.Policy != nil {
-			h.maxPages = m.cfg.Policy(name).MaxPages
-		}
 		m.hosts[name] = h
+		m.limit(h)
 	}
 	return h
+}
+
+// limit gives the host the budget that it has now.
+func (m *model) limit(h *modelHost) {
+	if m.cfg.Policy != nil {
+		h.maxPages = m.cfg.Policy(h.name).MaxPages
+	}
 }
 
 // someRequests makes requests, of which about half are new.
@@ -246,7 +266,7 @@ func (m *model) commitSome(add bool) {
 		fn()
 	}
 	for i, r := range b.Again {
-		if i >= endedToo && m.host(r.Host).closed != frontier.NotClosed {
+		if h := m.host(r.Host); i >= endedToo && (h.closed != frontier.NotClosed || h.reopened) {
 			continue
 		}
 		if m.wait(m.urls[r.URL], r, &want) {
@@ -263,6 +283,9 @@ func (m *model) commitSome(add bool) {
 		if m.wait(m.urls[r.URL], r, &want) {
 			want.Added++
 		}
+	}
+	for _, h := range m.hosts {
+		h.reopened = h.reopened && (m.count(h, frontier.StateWaiting) > 0 || m.count(h, frontier.StateLeased) > 0)
 	}
 	if c.Added != want.Added || c.Known != want.Known || c.Again != want.Again || c.Dropped != want.Dropped {
 		m.fail("%+v, want %d added, %d known, %d again, %d dropped", c, want.Added, want.Known, want.Again, want.Dropped)
@@ -307,8 +330,11 @@ func (m *model) someChange() frontier.HostChange {
 		c.Paused = new(m.random.IntN(3) == 0)
 	case 6:
 		c.Closed = new(frontier.NotClosed)
-		if m.random.IntN(3) == 0 {
+		switch m.random.IntN(4) {
+		case 0:
 			*c.Closed = frontier.ClosedByCaller
+		case 1:
+			*c.Closed = frontier.ClosedBytes
 		}
 	case 7:
 		c.Bytes = int64(m.random.IntN(1000))
@@ -331,9 +357,44 @@ func (m *model) change(c frontier.HostChange) {
 		h.paused = *c.Paused
 	}
 	if c.Closed != nil {
-		h.closed = *c.Closed
+		m.close(h, *c.Closed)
 	}
 	h.pages += c.Fetched
+}
+
+// close changes what the host is closed for: what it has kept waits again.
+func (m *model) close(h *modelHost, why frontier.Closure) {
+	if why == h.closed {
+		return
+	}
+	h.closed = why
+	for _, u := range m.urls {
+		if u.Host == h.name && u.kept {
+			u.state, u.dropped, u.kept = frontier.StateWaiting, false, false
+			h.dropped--
+			h.reopened = true
+		}
+	}
+}
+
+// open opens the hosts whose budgets were raised, as the first lease does.
+func (m *model) open() {
+	for _, h := range m.hosts {
+		if m.fresh && h.closed.Keeps() && (h.maxPages == 0 || h.pages < h.maxPages) {
+			m.close(h, frontier.NotClosed)
+		}
+	}
+	m.fresh = false
+}
+
+// count counts the URLs of a host in a state.
+func (m *model) count(h *modelHost, s frontier.State) (n int) {
+	for _, u := range m.urls {
+		if u.Host == h.name && u.state == s {
+			n++
+		}
+	}
+	return n
 }
 
 // bound widens the bounds of the next start.
@@ -363,11 +424,12 @@ func (m *model) wait(u *modelURL, r frontier.Request, c *frontier.Committed) boo
 }
 
 func (m *model) drop(h *modelHost, u *modelURL) {
-	u.state, u.dropped = frontier.StateDone, true
+	u.state, u.dropped, u.kept = frontier.StateDone, true, h.closed.Keeps()
 	h.dropped++
 }
 
-// sync finds out what a Lease call has dropped: of hosts that are over it may be anything that waits. all: it must be.
+// sync finds out what a Lease call has dropped: of hosts that are over it may be anything that waits, or all and nothing of those
+// that keep it. all: it must be.
 func (m *model) sync(all bool) {
 	look := func(h *modelHost, url string) frontier.Status {
 		s, err := m.Lookup(context.Background(), frontier.Request{URL: url, Host: h.name})
@@ -380,11 +442,22 @@ func (m *model) sync(all bool) {
 		if !h.over() {
 			continue
 		}
+		found := look(h, "unknown").Host
 		if h.closed == frontier.NotClosed {
-			h.closed = look(h, "unknown").Host.Closed
+			h.closed = found.Closed
+		}
+		waiting := found.Waiting - m.count(h, frontier.StateLeased)
+		if n := m.count(h, frontier.StateWaiting); h.closed.Keeps() && waiting > 0 && (all || waiting != n) {
+			m.fail("%d of %d wait at host %s, which is over", waiting, n, h.name)
 		}
 		for _, u := range m.urls {
 			if u.Host != h.name || u.state != frontier.StateWaiting {
+				continue
+			}
+			if h.closed.Keeps() {
+				if waiting == 0 {
+					m.drop(h, u)
+				}
 				continue
 			}
 			switch s := look(h, u.URL); {
@@ -445,6 +518,7 @@ func (m *model) dueBy(h *modelHost) time.Time {
 }
 
 func (m *model) leaseOne() {
+	m.open()
 	live := 0
 	for _, u := range m.urls {
 		if u.state == frontier.StateLeased || u.state == frontier.StateWaiting && !m.host(u.Host).over() {
@@ -573,11 +647,15 @@ func (m *model) end(l *modelLease, r frontier.Leased) *modelURL {
 // reopen restarts or crashes: what was leased waits again.
 func (m *model) reopen(how func(), unclean bool) {
 	now := time.Now()
+	m.raised += 5 * int64(m.random.IntN(3))
 	how()
 	if unclean {
 		m.floor = now
 	}
+	m.fresh = false
 	for _, h := range m.hosts {
+		m.limit(h)
+		m.fresh = m.fresh || h.closed != frontier.NotClosed
 		delay := m.delayOf(h)
 		if h.lease != nil {
 			m.bound(h, h.earliest, now.Add(delay+min(grace, delay)))
@@ -604,6 +682,9 @@ func (m *model) compare() {
 		if h.paused {
 			want.Paused++
 		}
+		if h.closed != frontier.NotClosed {
+			want.Closed++
+		}
 	}
 	for _, u := range m.urls {
 		switch u.state {
@@ -618,6 +699,16 @@ func (m *model) compare() {
 	want.Done -= want.Dropped
 	got := m.Stats()
 	want.DroppedBy = got.DroppedBy // they add up, as Check says
+	for why := range want.DroppedBy {
+		if frontier.Closure(why).Keeps() {
+			want.DroppedBy[why] = 0
+		}
+	}
+	for _, u := range m.urls {
+		if u.kept {
+			want.DroppedBy[m.host(u.Host).closed]++
+		}
+	}
 	if got != want {
 		m.fail("stats %+v, want %+v", got, want)
 	}
@@ -627,10 +718,13 @@ func (m *model) compare() {
 		}
 		for url, u := range m.urls {
 			s, err := m.Lookup(context.Background(), frontier.Request{URL: url, Host: u.Host})
-			if err != nil || s.State != u.state {
-				m.fail("%s is %v, want %v: %v", url, s.State, u.state, err)
+			h, state := m.host(u.Host), u.state
+			if u.kept || state == frontier.StateWaiting && h.closed.Keeps() {
+				state = frontier.StateDropped
 			}
-			h := m.host(u.Host)
+			if err != nil || s.State != state {
+				m.fail("%s is %v, want %v: %v", url, s.State, state, err)
+			}
 			if got := s.Host; got.Usage.Pages != h.pages || got.Paused != h.paused || got.Closed != h.closed || got.Dropped != h.dropped {
 				m.fail("%+v, want %+v", got, h)
 			}
@@ -652,6 +746,7 @@ func (m *model) finish() {
 		m.commit(&frontier.Batch{Hosts: []frontier.HostChange{change}})
 		m.change(change)
 	}
+	m.open()
 	for {
 		l, err := m.try(time.Hour)
 		if errors.Is(err, frontier.ErrDone) {

@@ -15,6 +15,7 @@ type applying struct {
 	delta frontier.Stats
 	known int // of Add
 	again int
+	drops int // of Retry, Again and Add
 
 	ready map[*host]time.Time      // hosts with new requests: when the first of them can be taken
 	due   map[*host]time.Time      // hosts touched: when they were due; Never: not at all
@@ -111,7 +112,7 @@ func (b *Backend) check(batch *frontier.Batch) (again []frontier.Request, err er
 		if !changed {
 			shut = h.closed != frontier.NotClosed
 		}
-		if shut && !ended[name] {
+		if (shut || h.reopened || len(h.kept) > 0) && !ended[name] {
 			continue
 		}
 		begun[name] = true
@@ -155,11 +156,41 @@ func (a *applying) change(c *frontier.HostChange) {
 			a.delta.Paused += 2
 		}
 	}
-	if c.Closed != nil {
-		h.closed = *c.Closed
+	if c.Closed != nil && *c.Closed != h.closed {
+		a.takeBack(h)
+		if h.closed != frontier.NotClosed {
+			a.delta.Closed--
+		}
+		if h.closed = *c.Closed; h.closed != frontier.NotClosed {
+			a.delta.Closed++
+		}
 	}
 	h.usage.Pages += c.Fetched
 	h.usage.Bytes += c.Bytes
+}
+
+// takeBack lets what a host has kept wait again.
+func (a *applying) takeBack(h *host) {
+	if len(h.kept) == 0 {
+		return
+	}
+	a.comeAnew(h)
+	for _, e := range h.kept {
+		h.entries[e.seq] = e
+		h.push(e)
+	}
+	a.delta.Waiting += len(h.kept)
+	a.delta.Drop(h.closed, -len(h.kept))
+	h.dropped -= len(h.kept)
+	h.kept, h.reopened = nil, true
+	a.ready[h] = time.Time{}
+}
+
+// comeAnew lets a host that has nothing queue up behind the others.
+func (a *applying) comeAnew(h *host) {
+	if len(h.entries) == 0 && a.now.After(h.next) {
+		h.next = a.now
+	}
 }
 
 // end takes a leased request out of its host's queue.
@@ -175,20 +206,22 @@ func (a *applying) end(l *frontier.Leased) *host {
 
 // wait queues r, or drops it and returns false if its host is closed.
 func (a *applying) wait(h *host, r frontier.Request) bool {
-	if h.closed != frontier.NotClosed {
-		h.dropped++
-		a.delta.Drop(h.closed, 1)
-		return false
-	}
-	a.delta.Waiting++
 	a.b.seq++
 	e := &entry{Request: r, seq: a.b.seq}
 	if !e.NotBefore.After(a.now) {
 		e.NotBefore = time.Time{}
 	}
-	if len(h.entries) == 0 && a.now.After(h.next) {
-		h.next = a.now // a host that comes anew queues up behind the others
+	if h.closed != frontier.NotClosed {
+		if h.closed.Keeps() {
+			h.kept = append(h.kept, e)
+		}
+		h.dropped++
+		a.drops++
+		a.delta.Drop(h.closed, 1)
+		return false
 	}
+	a.delta.Waiting++
+	a.comeAnew(h)
 	h.entries[e.seq] = e
 	h.push(e)
 	if t, ok := a.ready[h]; !ok || e.NotBefore.Before(t) {
@@ -200,10 +233,11 @@ func (a *applying) wait(h *host, r frontier.Request) bool {
 // finish brings counters and the due heap in line with what has changed.
 func (a *applying) finish(added int) frontier.Committed {
 	c := frontier.Committed{
-		Added: added, Known: a.known, Again: a.again, Dropped: a.delta.Dropped, Hosts: a.delta.Hosts, Stats: a.delta,
+		Added: added, Known: a.known, Again: a.again, Dropped: a.drops, Hosts: a.delta.Hosts, Stats: a.delta,
 	}
 	a.b.stats.Add(&a.delta)
 	for h, due := range a.due {
+		h.reopened = h.reopened && len(h.entries) > 0
 		a.b.place(h)
 		at, fresh := a.ready[h]
 		if fresh || h.index >= 0 && h.due.Before(due) {

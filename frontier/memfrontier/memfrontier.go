@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,6 +50,9 @@ type host struct {
 	entries map[uint64]*entry // waiting and taken, by seq
 	later   laterHeap         // waiting for their NotBefore
 	queue   queueHeap         // waiting for nothing
+
+	kept     []*entry // dropped, and to wait again when it is opened
+	reopened bool     // some of entries may have been among kept
 
 	token   uint64 // of the claim; 0: unclaimed
 	owner   *Backend
@@ -204,15 +209,32 @@ func (b *Backend) Drop(_ context.Context, c frontier.Claim, n int) (frontier.Dro
 	d := frontier.Dropped{Closed: h.closed}
 	for _, waiting := range [...]*[]*entry{(*[]*entry)(&h.later), (*[]*entry)(&h.queue)} {
 		for h.closed != frontier.NotClosed && d.Dropped < n && len(*waiting) > 0 {
-			delete(h.entries, pop(waiting).seq)
+			e := pop(waiting)
+			delete(h.entries, e.seq)
+			if h.closed.Keeps() {
+				h.kept = append(h.kept, e)
+			}
 			d.Dropped++
 		}
 	}
 	h.dropped += d.Dropped
+	h.reopened = h.reopened && len(h.entries) > 0
 	b.stats.Waiting -= d.Dropped
 	b.stats.Drop(d.Closed, d.Dropped)
 	_, d.More = h.ready()
 	return d, nil
+}
+
+// Closed implements frontier.Backend. It tells of all at once.
+func (b *Backend) Closed(context.Context, uint64, int) (hosts []frontier.ClosedHost, next uint64, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, h := range b.hosts {
+		if h.closed != frontier.NotClosed {
+			hosts = append(hosts, frontier.ClosedHost{Host: h.name, Closed: h.closed, Usage: h.usage})
+		}
+	}
+	return hosts, 0, nil
 }
 
 // Untake implements frontier.Backend.
@@ -328,6 +350,14 @@ func (b *Backend) Lookup(_ context.Context, name, url string) (frontier.Status, 
 			}
 		}
 	}
+	for _, e := range h.kept {
+		if e.URL == url {
+			s.State, s.Request = frontier.StateWaiting, e.Request
+		}
+	}
+	if s.State == frontier.StateWaiting && h.closed.Keeps() { // if not yet, then in a moment
+		s.State = frontier.StateDropped
+	}
 	return s, nil
 }
 
@@ -337,7 +367,13 @@ func (b *Backend) Check(context.Context) error {
 	defer b.mu.Unlock()
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("memfrontier: "+format, args...)) }
-	waiting, known, dropped, paused := 0, 0, 0, 0
+	waiting, known, dropped, paused, closed := 0, 0, 0, 0, 0
+	droppedBy := b.stats.DroppedBy
+	for why := range droppedBy {
+		if frontier.Closure(why).Keeps() { // else the hosts know only how many
+			droppedBy[why] = 0
+		}
+	}
 	for name, h := range b.hosts {
 		waiting += len(h.entries)
 		known += len(h.seen)
@@ -345,9 +381,13 @@ func (b *Backend) Check(context.Context) error {
 		if h.paused {
 			paused++
 		}
+		if h.closed != frontier.NotClosed {
+			closed++
+		}
+		droppedBy[h.closed] += len(h.kept)
 		urls := make(map[string]bool)
 		taken := 0
-		for _, e := range h.entries {
+		for _, e := range slices.AppendSeq(slices.Clone(h.kept), maps.Values(h.entries)) {
 			if _, ok := h.seen[frontier.Fingerprint(b.key, e.URL)]; !ok {
 				wrong("%s waits and was never added", e.URL)
 			}
@@ -358,6 +398,9 @@ func (b *Backend) Check(context.Context) error {
 			if e.taken {
 				taken++
 			}
+		}
+		if len(h.kept) > h.dropped || len(h.kept) > 0 && !h.closed.Keeps() {
+			wrong("host %s: %d kept of %d dropped, closed for %d", name, len(h.kept), h.dropped, h.closed)
 		}
 		if n := len(h.later) + len(h.queue); n+taken != len(h.entries) {
 			wrong("host %s: %d queued, %d taken, %d stored", name, n, taken, len(h.entries))
@@ -370,8 +413,9 @@ func (b *Backend) Check(context.Context) error {
 	}
 	s := b.stats
 	if s.Waiting != waiting || s.Known != known || s.Done != known-waiting-dropped || s.Dropped != dropped ||
-		s.Hosts != len(b.hosts) || s.Paused != paused {
-		wrong("counters %+v, found waiting %d, known %d, dropped %d, hosts %d, paused %d", s, waiting, known, dropped, len(b.hosts), paused)
+		s.Hosts != len(b.hosts) || s.Paused != paused || s.Closed != closed || s.DroppedBy != droppedBy {
+		wrong("counters %+v, found waiting %d, known %d, dropped %d (%v), hosts %d, paused %d, closed %d",
+			s, waiting, known, dropped, droppedBy, len(b.hosts), paused, closed)
 	}
 	return errors.Join(errs...)
 }
