@@ -22,6 +22,9 @@ const copyGroup = 16 << 20
 // copy is sound and equal key for key, and puts it in the old one's place. It
 // returns the sizes of the file before and after, in bytes.
 //
+// What is left of hosts that have had their budgets is of use, unless they are
+// dropped: see Config.HostPages.
+//
 // It needs the job for itself, and as much room on the disk as the job's content
 // takes. When it fails, when ctx ends, and when it is killed at any moment, the
 // job is as it was; what is then left of the copy is removed by the next Compact

@@ -126,7 +126,7 @@ func (e *Explanation) judge(s *scope, u weburl.URL, known *frontier.Status) (see
 	as := subject{url: u, depth: 1, hops: 1, kind: links.Anchor}
 	referrer := ""
 	switch {
-	case known.State == frontier.StateWaiting || known.State == frontier.StateLeased:
+	case known.State == frontier.StateWaiting || known.State == frontier.StateLeased || known.State == frontier.StateDropped:
 		env := decodeEnvelope(known.Request.Data)
 		seed = env.has(flagSeed) || env.has(flagRevisit) && known.Request.Depth == 0 && known.Request.Referrer == ""
 		as.depth, referrer = known.Request.Depth, known.Request.Referrer
@@ -282,6 +282,8 @@ func (e *Explanation) prospect(state frontier.State, belongs, allowed bool, now 
 		return "it is being fetched"
 	case state == frontier.StateUnknown && !belongs:
 		return "a link to it is left out"
+	case state == frontier.StateDropped:
+		return "it is left out until the host is opened, which is closed: " + string(e.Closed)
 	case e.Closed != "":
 		return "it is left out, as the host is closed: " + string(e.Closed)
 	}

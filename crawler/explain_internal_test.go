@@ -44,6 +44,8 @@ func TestProspect(t *testing.T) {
 		{"delayed", waiting, Explanation{Next: later}, true, true, "it is fetched, not before 2026-05-01T13:00:00Z"},
 		{"blocked", waiting, Explanation{Next: now.Add(time.Second), Blocked: later}, true, true, "it is fetched, not before 2026-05-01T13:00:00Z"},
 		{"closed", waiting, Explanation{Closed: "its pages are used up"}, true, true, "it is left out, as the host is closed: its pages are used up"},
+		{"closed, and kept", frontier.StateDropped, Explanation{Closed: "its pages are used up"}, true, true,
+			"it is left out until the host is opened, which is closed: its pages are used up"},
 		{"closed, unknown", unknown, Explanation{Closed: "it was closed"}, true, true, "it is left out, as the host is closed: it was closed"},
 	} {
 		if got := tt.e.prospect(tt.state, tt.belongs, tt.allowed, now); got != tt.want {

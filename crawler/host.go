@@ -20,7 +20,7 @@ type HostState struct {
 	Blocked time.Time     `json:"blocked,omitzero"` // it asked not to be asked before
 	Paused  bool          `json:"paused"`           // by HostChange
 	Closed  string        `json:"closed"`           // why it takes no more URLs; "": it does
-	Dropped int64         `json:"dropped"`          // URLs left out since it was closed
+	Dropped int64         `json:"dropped"`          // URLs left out as it was closed
 	Fetched int64         `json:"fetched"`          // pages
 	Bytes   int64         `json:"bytes"`            // of its pages, as budgets count them
 }
@@ -37,9 +37,9 @@ type HostChange struct {
 	// and the crawl does not end as long as they wait. Nil: as it is.
 	Paused *bool `json:"paused,omitempty"`
 
-	// Dropped leaves out the host's URLs, those that wait and those that are found
-	// later; false takes such as are found from now on, also of a host that is closed
-	// because it had its budget, if that is larger now. What is being fetched is
+	// Dropped leaves out the host's URLs, those that wait, those that are kept since
+	// the host had its budget, and those that are found later; false takes such as
+	// are found from now on, and those that are kept. What is being fetched is
 	// finished. Nil: as it is.
 	Dropped *bool `json:"dropped,omitempty"`
 }

@@ -93,24 +93,67 @@ func TestHostDelayDefault(t *testing.T) {
 	}
 }
 
-// TestHostBudgetRaised: a host that had its pages is opened again by hand, for what
-// is found of it then, when it may have more.
+// TestHostBudgetRaised gives a host that had its pages more of them, run by run:
+// what was left out comes back, once.
 func TestHostBudgetRaised(t *testing.T) {
-	site := endless(t)
+	seed, requests := doubling(t, 200)
 	dir := filepath.Join(t.TempDir(), "job")
-	cfg := crawler.Config{Dir: dir, Seeds: []string{site}, Delay: crawler.NoDelay, HostPages: 5}
-	if s, _ := runKeep(t, cfg); s.Fetched != 5 {
-		t.Errorf("%d pages", s.Fetched)
+	cfg := crawler.Config{Dir: dir, Seeds: []string{seed}, Delay: crawler.NoDelay, MaxDepth: 4}
+	const all = 1 + 2 + 4 + 8 + 16
+	for _, pages := range []int64{2, 5, 5, 12, 0} {
+		cfg.HostPages = pages
+		want, left := pages, pages+1 // each page is two links
+		if pages == 0 {
+			want, left = all, 0
+		}
+		s, stats := runKeep(t, cfg)
+		if s.Ended != crawler.Done || s.Fetched != want || requests.Load() != want || s.Waiting != 0 {
+			t.Errorf("budget %d: %d pages, %d requests, ended %s", pages, s.Fetched, requests.Load(), s.Ended)
+		}
+		if s.LeftOut[crawler.ReasonHostPages] != left || stats.LeftOut[crawler.ReasonHostPages] != left {
+			t.Errorf("budget %d: left out %v, at rest %v; want %d", pages, s.LeftOut, stats.LeftOut, left)
+		}
+		t.Run("explain", func(t *testing.T) {
+			e, err := reopen(t, dir).Explain(t.Context(), seed+"1")
+			if err != nil || (e.State == "dropped") != (pages == 2) || (e.Closed == "") != (pages == 0) {
+				t.Errorf("%+v, %v", e, err)
+			}
+		})
+		cfg.Seeds = nil
 	}
-	cfg.HostPages, cfg.Seeds = 9, nil
+}
+
+// TestHostBudgetByHand opens a host that had its budget by hand, and drops it: what
+// was kept of it is gone for good.
+func TestHostBudgetByHand(t *testing.T) {
+	seed, requests := doubling(t, 200)
+	dir := filepath.Join(t.TempDir(), "job")
+	cfg := crawler.Config{Dir: dir, Seeds: []string{seed}, Delay: crawler.NoDelay, HostPages: 4}
+	runKeep(t, cfg)
 	ctl := crawler.Control{Dir: dir}
-	if h, err := ctl.ChangeHost(t.Context(), site, crawler.HostChange{Dropped: new(false)}); err != nil || h.Closed != "" {
-		t.Errorf("%+v, %v", h, err)
+	change := func(dropped bool, waiting, left int64) {
+		t.Helper()
+		h, err := ctl.ChangeHost(t.Context(), seed, crawler.HostChange{Dropped: &dropped})
+		if err != nil || h.Waiting != waiting || h.Dropped != left {
+			t.Errorf("%+v, %v; want %d waiting, %d dropped", h, err, waiting, left)
+		}
 	}
-	if _, err := ctl.Add(t.Context(), slices.Values([]string{site + "/100"})); err != nil {
+	change(false, 5, 0)
+	cfg.Seeds = nil
+	if s, _ := runKeep(t, cfg); s.Fetched != 4 || s.LeftOut[crawler.ReasonHostPages] != 5 {
+		t.Errorf("%d pages, left out %v", s.Fetched, s.LeftOut)
+	}
+	change(true, 5, 0) // until the next run
+	cfg.HostPages = 0
+	if s, _ := runKeep(t, cfg); s.Fetched != 4 || s.LeftOut[crawler.ReasonHostDropped] != 5 {
+		t.Errorf("%d pages, left out %v", s.Fetched, s.LeftOut)
+	}
+	change(false, 0, 5)
+	if _, err := ctl.Add(t.Context(), slices.Values([]string{seed + "new"})); err != nil {
 		t.Fatal(err)
 	}
-	if s, _ := runKeep(t, cfg); s.Fetched != 9 {
+	cfg.HostPages = 6
+	if s, _ := runKeep(t, cfg); s.Fetched != 6 || requests.Load() != 6 {
 		t.Errorf("%d pages", s.Fetched)
 	}
 }

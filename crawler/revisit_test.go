@@ -311,20 +311,38 @@ func TestRecrawlFinishesFirst(t *testing.T) {
 	}
 }
 
-// TestRecrawlOfClosedHost goes round after round of a site that has had its pages.
+// TestRecrawlOfClosedHost goes round after round of a site that has had its pages, and
+// is given more of them now and then: each URL is asked for once a round at most.
 func TestRecrawlOfClosedHost(t *testing.T) {
-	site := newVersionedSite(t, map[string]*versionedPage{"/": {body: linksTo("/1", "/2"), tag: `"x"`}, "/1": {body: "/1", tag: `"x"`}})
+	pages := map[string]*versionedPage{"/": {body: linksTo("/1", "/2", "/3"), tag: `"x"`}}
+	for _, path := range []string{"/1", "/2", "/3"} {
+		pages[path] = &versionedPage{body: path, tag: `"x"`}
+	}
+	site := newVersionedSite(t, pages)
 	other := newVersionedSite(t, map[string]*versionedPage{"/": {body: "other", tag: `"x"`}})
 	dir := filepath.Join(t.TempDir(), "job")
 	cfg := crawler.Config{Dir: dir, Seeds: []string{site.URL + "/", other.URL + "/"}, Recrawl: true}
 	cfg.Robots.Ignore = true
-	cfg.Sites = []crawler.Site{{Hosts: []string{strings.TrimPrefix(site.URL, "http://")}, MaxPages: 2}}
-	for round := 1; round <= 4; round++ {
-		if s := crawlSite(t, cfg); s.Round != round || s.Ended != crawler.Done || s.LeftOut[crawler.ReasonHostPages] != 1 {
-			t.Errorf("round %d: %+v", round, s)
+	for i, round := range []struct {
+		budget int64
+		asked  string
+	}{
+		{2, "map[/ 200:1 /1 200:1]"},
+		{2, "map[]"},
+		{2, "map[]"},
+		{5, "map[/2 200:1 /3 200:1]"},
+		{5, "map[/ 304:1]"},
+		{5, "map[]"},
+		{20, "map[/1 304:1 /2 304:1 /3 304:1]"},
+		{20, "map[/ 304:1 /1 304:1 /2 304:1 /3 304:1]"},
+	} {
+		site.change(func(map[string]*versionedPage) {})
+		cfg.Sites = []crawler.Site{{Hosts: []string{strings.TrimPrefix(site.URL, "http://")}, MaxPages: round.budget}}
+		if s := crawlSite(t, cfg); s.Round != i+1 || s.Ended != crawler.Done {
+			t.Errorf("round %d: %+v", i+1, s)
 		}
-		if len(site.asked) != 2 || site.asked["/ 200"] != 1 || site.asked["/1 200"] != 1 || len(other.asked) > 2 {
-			t.Errorf("round %d: asked for %v and %v", round, site.asked, other.asked)
+		if got := fmt.Sprint(site.asked); got != round.asked {
+			t.Errorf("round %d with %d pages: asked for %s, want %s", i+1, round.budget, got, round.asked)
 		}
 		closing(t, dir, func(*crawler.Job) {})
 	}

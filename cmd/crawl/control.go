@@ -115,8 +115,8 @@ type hostCommand struct {
 	Host   string     `arg:"" help:"The host, such as example.org or 127.0.0.1:8080, or a URL of it."`
 	Delay  *hostDelay `explicit:"" placeholder:"D" help:"Wait at least D between two requests to it; less than the run's --delay has no effect. default: what the run and robots.txt say."`
 	Pause  bool       `explicit:"" xor:"pause" help:"Hold its URLs back; the crawl does not end as long as they wait."`
-	Resume bool       `explicit:"" xor:"pause,drop" help:"Let it be asked again, after --pause or --drop, or when it had its budget and that is larger now."`
-	Drop   bool       `explicit:"" xor:"drop" help:"Leave out its URLs, those that wait and those that are found later."`
+	Resume bool       `explicit:"" xor:"pause,drop" help:"Let it be asked again, after --pause or --drop."`
+	Drop   bool       `explicit:"" xor:"drop" help:"Leave out its URLs for good: those that wait, or are left of its budget, and those that are found later."`
 	JSON   bool       `explicit:"" name:"json" help:"Print one JSON object."`
 }
 
