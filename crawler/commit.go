@@ -44,6 +44,7 @@ type change struct {
 	hosts   []frontier.HostChange
 	robots  *robotsEntry // to be kept
 	silence *keptSilence // of the host, to be kept; nil: as it was
+	parts   []partNews   // of sites, to be kept
 	roots   []string     // of seeds, to be kept
 	round   *Round       // to be kept
 	login   *loginState  // to be kept as it is then
@@ -354,6 +355,11 @@ func keep(b *bbolt.Bucket, group []*change, totals *counters) error {
 		}
 		if ch.silence != nil {
 			if err := ch.silence.put(b.Bucket(bucketSilent)); err != nil {
+				return err
+			}
+		}
+		for i := range ch.parts {
+			if err := ch.parts[i].put(b.Bucket(bucketNovelty)); err != nil {
 				return err
 			}
 		}

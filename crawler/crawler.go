@@ -150,7 +150,11 @@ func (c *Crawler) openJob() (err error) {
 	}
 	c.robots = newRobotsCache(c.job)
 	c.silent = newUnanswering(c.cfg.HostFailures, c.job.silenceOf)
-	c.novelty = newNoveltyWatch(c.cfg.Novelty)
+	givenUp, err := c.job.givenUp()
+	if err != nil {
+		return err
+	}
+	c.novelty = newNoveltyWatch(c.cfg.Novelty, givenUp)
 	return c.openEngine()
 }
 
@@ -229,6 +233,8 @@ type rules struct {
 
 	Logins map[string]string `json:"logins,omitempty"` // by the name of the site, told without secrets
 
+	Novelty Novelty `json:"novelty,omitzero"` // by which parts of sites were given up
+
 	Proxies     []keptProxy `json:"proxies,omitempty"`
 	ProxyPolicy ProxyPolicy `json:"proxy_policy,omitempty"`
 }
@@ -262,6 +268,9 @@ func (j *Job) keepRules(cfg *Config, s *sites) error {
 	if r.Archives = kept.Archives; cfg.WARC != nil {
 		r.Archives = cfg.WARC.dir()
 	}
+	if r.Novelty = kept.Novelty; cfg.Novelty.Pages >= 0 {
+		r.Novelty = Novelty{orDefault(cfg.Novelty.Pages, DefaultNoveltyPages), cfg.Novelty.Similar}
+	}
 	if err := j.sameURLs(&kept, &r); err != nil {
 		return err
 	}
@@ -272,6 +281,11 @@ func (j *Job) keepRules(cfg *Config, s *sites) error {
 	return j.update("write to", func(b *bbolt.Bucket) error {
 		if cfg.Settings != nil {
 			if err := b.Put(keySettings, cfg.Settings); err != nil {
+				return err
+			}
+		}
+		if r.Novelty != kept.Novelty {
+			if err := takeUpAgain(b); err != nil {
 				return err
 			}
 		}

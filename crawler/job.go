@@ -44,6 +44,7 @@ import (
 //	robots/   origin → JSON of robotsEntry
 //	rounds/   number, four bytes → JSON of Round
 //	logins/   SHA-256 of the hosts of a site → JSON of keptLogin
+//	novelty/  part of a site that is given up (see Novelty), without values
 //	silent/   host that did not answer its latest requests → their number (4 bytes), Unix nanoseconds of the last (8)
 const (
 	databaseName = "job.db"
@@ -255,7 +256,7 @@ func initBuckets(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range [][]byte{bucketRoots, bucketRobots, bucketRounds, bucketSilent, bucketLogins} {
+	for _, name := range [][]byte{bucketRoots, bucketRobots, bucketRounds, bucketSilent, bucketLogins, bucketNovelty} {
 		if _, err := b.CreateBucketIfNotExists(name); err != nil {
 			return err
 		}

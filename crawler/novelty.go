@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	lru "github.com/hashicorp/golang-lru/v2/simplelru"
+	"go.etcd.io/bbolt"
 
 	"github.com/orbweaver/orbweaver/crawler/weburl"
 )
@@ -24,8 +25,10 @@ import (
 // the whole site is watched, too, for eight times as long. Of each, one page in
 // eight, by chance, is compared with the others by its visible text, without digits, and by
 // the addresses of its images. When of the last Pages pages of a part fewer than one
-// in four differed from all others compared, its URLs are left out for the rest of
-// the run, with ReasonNovelty.
+// in four differed from all others compared, its URLs are left out from then on, with
+// ReasonNovelty, also in later runs of the job: until one has another Novelty, which
+// begins to judge anew. A run that never judges leaves nothing out, and keeps what
+// was judged. Of parts that are not given up, each run learns for itself.
 type Novelty struct {
 	// Pages is after how many pages a part of a site is judged, again and again.
 	// Zero: DefaultNoveltyPages. Negative: never.
@@ -42,70 +45,87 @@ const (
 	noveltySample = 8       // one page in as many is compared
 	noveltyShare  = 4       // one in as many of them has to be new
 	noveltyWhole  = 8       // the whole site is watched for as many times Pages
-	noveltyParts  = 8 << 10 // parts of sites that are remembered
+	noveltyParts  = 8 << 10 // parts of sites that are remembered, also in the job
+	noveltyName   = 512     // bytes of a part's name that count
 	noveltyMarks  = 256     // texts that are remembered of a part
 	similarBits   = 6       // in which the hashes of similar texts may differ
 )
 
 // noveltyWatch watches what parts of sites bring. Its methods may be called at
-// once. What it knows is of fixed size and ends with the run.
+// once. What it knows is of fixed size, and ends with the run but for the parts that
+// are given up.
 type noveltyWatch struct {
 	cfg  Novelty
 	seed maphash.Seed
 
-	exhausted atomic.Int64 // parts that are: while there are none, nobody needs to ask
+	givenUp atomic.Int64 // parts that are: while there are none, nobody needs to ask
 
 	mu    sync.Mutex
-	parts *lru.LRU[uint64, *sitePart]
+	parts *lru.LRU[uint64, *sitePart] // by the hash of their names
+	news  []partNews                  // for the job
 }
 
 // sitePart is a part of a site, or the whole.
 type sitePart struct {
-	seen      int      // pages since it was last judged
-	compared  int      // of these
-	fresh     int      // of these: unlike any of marks
-	marks     []uint64 // hashes of what was fresh, also before
-	exhausted bool
+	seen     int      // pages since it was last judged
+	compared int      // of these
+	fresh    int      // of these: unlike any of marks
+	marks    []uint64 // hashes of what was fresh, also before
+	givenUp  string   // its name, when it is
 }
 
-func newNoveltyWatch(cfg Novelty) *noveltyWatch {
+// partNews tells the job of a part that is given up, or of one that was and is
+// forgotten.
+type partNews struct {
+	name    string
+	givenUp bool
+}
+
+// newNoveltyWatch returns a watch that leaves alone the parts that were given up.
+func newNoveltyWatch(cfg Novelty, givenUp []string) *noveltyWatch {
 	w := &noveltyWatch{cfg: cfg, seed: maphash.MakeSeed()}
 	// The size is positive, which is all that can be wrong.
 	w.parts, _ = lru.NewLRU(noveltyParts, func(_ uint64, p *sitePart) {
-		if p.exhausted {
-			w.exhausted.Add(-1)
+		if p.givenUp != "" {
+			w.givenUp.Add(-1)
+			w.news = append(w.news, partNews{name: p.givenUp})
 		}
 	})
+	if cfg.Pages >= 0 {
+		for _, name := range givenUp {
+			w.parts.Add(maphash.String(w.seed, name), &sitePart{givenUp: name})
+			w.givenUp.Add(1)
+		}
+	}
 	return w
 }
 
-// keys returns the names of u's site and of the part of it that u is in.
-func (w *noveltyWatch) keys(u weburl.URL) (site, part uint64) {
-	var h maphash.Hash
-	h.SetSeed(w.seed)
+// appendPart appends the name of the part of its site that u is in to an empty dst,
+// and tells the length of the site's own name, which it begins with.
+func appendPart(dst []byte, u weburl.URL) (name []byte, site int) {
 	domain := weburl.Domain(u.Hostname())
 	if domain == "" {
 		domain = u.Host()
 	}
-	h.WriteString(domain)
-	site = h.Sum64()
-	h.WriteByte('/')
+	dst = append(dst, domain...)
+	site = len(dst)
+	dst = append(dst, '/')
 	section, _, below := strings.Cut(strings.TrimPrefix(u.Path(), "/"), "/")
 	if below {
-		writeShape(&h, section)
+		dst = appendShape(dst, section)
 	}
 	if u.Query() != "" {
-		h.WriteByte('?')
+		dst = append(dst, '?')
 		if !below {
-			writeShape(&h, section)
+			dst = appendShape(dst, section)
 		}
 	}
-	return site, h.Sum64()
+	return dst[:min(len(dst), noveltyName)], min(site, noveltyName)
 }
 
-// writeShape writes a segment of a path with its digits, and all of it if it looks
+// appendShape appends a segment of a path with its digits, and all of it if it looks
 // like an identifier, replaced.
-func writeShape(h *maphash.Hash, segment string) {
+func appendShape(dst []byte, segment string) []byte {
 	digits := 0
 	for i := range len(segment) {
 		if c := segment[i]; c >= '0' && c <= '9' {
@@ -113,36 +133,37 @@ func writeShape(h *maphash.Hash, segment string) {
 		}
 	}
 	if len(segment) >= 12 && digits*8 >= len(segment) {
-		h.WriteByte('*')
-		return
+		return append(dst, '*')
 	}
 	for i := range len(segment) {
 		if c := segment[i]; c < '0' || c > '9' {
-			h.WriteByte(c)
+			dst = append(dst, c)
 		}
 	}
+	return dst
 }
 
 // lacks says whether u is in a part of its site that brings nothing new.
 func (w *noveltyWatch) lacks(u weburl.URL) bool {
-	if w.exhausted.Load() == 0 {
+	if w.givenUp.Load() == 0 {
 		return false
 	}
-	site, part := w.keys(u)
+	var room [128]byte
+	name, site := appendPart(room[:0], u)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, key := range [...]uint64{part, site} {
-		if p, ok := w.parts.Get(key); ok && p.exhausted {
+	for _, name := range [...][]byte{name, name[:site]} {
+		if p, ok := w.parts.Get(maphash.Bytes(w.seed, name)); ok && p.givenUp != "" {
 			return true
 		}
 	}
 	return false
 }
 
-// saw is told of a page.
-func (w *noveltyWatch) saw(u weburl.URL, p *Page) {
+// saw is told of a page. It returns what the job has to be told then, with the page.
+func (w *noveltyWatch) saw(u weburl.URL, p *Page) (news []partNews) {
 	if w.cfg.Pages < 0 {
-		return
+		return nil
 	}
 	// By chance, as pages may come in a rhythm.
 	sampled := rand.Uint32N(noveltySample) == 0
@@ -150,27 +171,32 @@ func (w *noveltyWatch) saw(u weburl.URL, p *Page) {
 	if sampled {
 		mark = w.mark(p)
 	}
-	site, part := w.keys(u)
+	var room [128]byte
+	name, site := appendPart(room[:0], u)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.count(part, 1, sampled, mark)
-	w.count(site, noveltyWhole, sampled, mark)
+	w.count(name, 1, sampled, mark)
+	w.count(name[:site], noveltyWhole, sampled, mark)
+	news, w.news = w.news, nil
+	return news
 }
 
 // count counts a page of a part of a site that is watched for weight times Pages.
-func (w *noveltyWatch) count(key uint64, weight int, sampled bool, mark uint64) {
+func (w *noveltyWatch) count(name []byte, weight int, sampled bool, mark uint64) {
+	key := maphash.Bytes(w.seed, name)
 	p, ok := w.parts.Get(key)
 	if !ok {
 		p = &sitePart{}
 		w.parts.Add(key, p)
 	}
-	if p.exhausted {
+	if p.givenUp != "" {
 		return
 	}
 	if p.seen >= orDefault(w.cfg.Pages, DefaultNoveltyPages)*weight {
 		if p.fresh*noveltyShare < p.compared {
-			w.exhausted.Add(1)
-			*p = sitePart{exhausted: true}
+			*p = sitePart{givenUp: string(name)}
+			w.givenUp.Add(1)
+			w.news = append(w.news, partNews{p.givenUp, true})
 			return
 		}
 		*p = sitePart{marks: p.marks}
@@ -180,6 +206,36 @@ func (w *noveltyWatch) count(key uint64, weight int, sampled bool, mark uint64) 
 		p.compared++
 		w.compare(p, mark)
 	}
+}
+
+var bucketNovelty = []byte("novelty")
+
+// put notes the part in the job, or takes the note away.
+func (n *partNews) put(b *bbolt.Bucket) error {
+	if !n.givenUp {
+		return b.Delete([]byte(n.name))
+	}
+	return b.Put([]byte(n.name), nil)
+}
+
+// givenUp are the parts of sites that the job has given up.
+func (j *Job) givenUp() (parts []string, err error) {
+	err = j.view(func(b *bbolt.Bucket) error {
+		return b.Bucket(bucketNovelty).ForEach(func(name, _ []byte) error {
+			parts = append(parts, string(name))
+			return nil
+		})
+	})
+	return parts, err
+}
+
+// takeUpAgain forgets which parts were given up.
+func takeUpAgain(b *bbolt.Bucket) error {
+	if err := b.DeleteBucket(bucketNovelty); err != nil {
+		return err
+	}
+	_, err := b.CreateBucket(bucketNovelty)
+	return err
 }
 
 // compare counts a page as new unless one like it was there.

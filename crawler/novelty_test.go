@@ -83,7 +83,7 @@ func TestNovelty(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newNoveltyWatch(tt.cfg)
+			r := newNoveltyWatch(tt.cfg, nil)
 			at := -1
 			for i := range pages {
 				u := urlOf(t, tt.url(i))
@@ -104,7 +104,7 @@ func TestNovelty(t *testing.T) {
 
 // A part of a site that repeats itself does not take the others with it.
 func TestNoveltyIsOfParts(t *testing.T) {
-	r := newNoveltyWatch(Novelty{})
+	r := newNoveltyWatch(Novelty{}, nil)
 	for i := range 3000 {
 		r.saw(urlOf(t, fmt.Sprintf("http://www.h.example/calendar/%d", i)), htmlPage("no events"))
 		r.saw(urlOf(t, fmt.Sprintf("http://h.example/blog/%d", i)), htmlPage(fakeWords(uint64(i), 9)))
@@ -120,12 +120,18 @@ func TestNoveltyIsOfParts(t *testing.T) {
 	}
 }
 
-// Parts that are forgotten are no longer counted as exhausted.
+// Parts that are forgotten are no longer counted as given up, here and in the job.
 func TestNoveltyForgets(t *testing.T) {
-	r := newNoveltyWatch(Novelty{Pages: 8})
+	r := newNoveltyWatch(Novelty{Pages: 8}, nil)
+	job := make(map[string]bool)
 	sees := func(site int) {
 		for i := range 100 {
-			r.saw(urlOf(t, fmt.Sprintf("http://h%d.example/day/%d", site, i)), htmlPage("nothing"))
+			for _, n := range r.saw(urlOf(t, fmt.Sprintf("http://h%d.example/day/%d", site, i)), htmlPage("nothing")) {
+				if job[n.name] == n.givenUp {
+					t.Errorf("%+v is no news", n)
+				}
+				job[n.name] = n.givenUp
+			}
 		}
 	}
 	sees(-1)
@@ -138,14 +144,45 @@ func TestNoveltyForgets(t *testing.T) {
 	if r.lacks(urlOf(t, "http://h-1.example/day/7")) {
 		t.Error("not forgotten")
 	}
-	exhausted := 0
+	givenUp := 0
 	for _, p := range r.parts.Values() {
-		if p.exhausted {
-			exhausted++
+		if p.givenUp != "" {
+			givenUp++
+			if !job[p.givenUp] {
+				t.Errorf("the job does not know of %s", p.givenUp)
+			}
 		}
 	}
-	if got := r.exhausted.Load(); got != int64(exhausted) || r.parts.Len() > noveltyParts {
-		t.Errorf("%d parts are exhausted, counted are %d; %d are kept", exhausted, got, r.parts.Len())
+	kept := 0
+	for _, there := range job {
+		if there {
+			kept++
+		}
+	}
+	if kept != givenUp {
+		t.Errorf("the job knows of %d parts, the watch of %d", kept, givenUp)
+	}
+	if got := r.givenUp.Load(); got != int64(givenUp) || r.parts.Len() > noveltyParts {
+		t.Errorf("%d parts are given up, counted are %d; %d are kept", givenUp, got, r.parts.Len())
+	}
+}
+
+// What a job knows of is left alone from the first page on, unless nothing is judged.
+func TestNoveltyKept(t *testing.T) {
+	long := strings.Repeat("x", 2*noveltyName)
+	given := []string{"h.example/calendar", "site.example", ("h.example/" + long)[:noveltyName], "127.0.0.1/?ab"}
+	for u, want := range map[string]bool{
+		"http://www.h.example/calendar/3": true, "http://h.example/calendar?d=3": false, "http://h.example/": false,
+		"http://h.example/" + long + "y/": true, "http://h.example/" + long[:noveltyName/2] + "/": false,
+		"http://a.site.example/any/where?x=y": true,
+		"http://127.0.0.1:8080/a7b?x=1":       true, "http://127.0.0.1/abc?x=1": false,
+	} {
+		if got := newNoveltyWatch(Novelty{}, given).lacks(urlOf(t, u)); got != want {
+			t.Errorf("%s: %v, want %v", u, got, want)
+		}
+		if newNoveltyWatch(Novelty{Pages: -1}, given).lacks(urlOf(t, u)) {
+			t.Errorf("%s is left alone though nothing is judged", u)
+		}
 	}
 }
 
@@ -172,7 +209,7 @@ func TestVisible(t *testing.T) {
 }
 
 func TestSimhash(t *testing.T) {
-	r := newNoveltyWatch(Novelty{})
+	r := newNoveltyWatch(Novelty{}, nil)
 	random := rand.New(rand.NewPCG(1, 1))
 	far, near := 64, 0
 	for range 200 {
@@ -200,7 +237,7 @@ func FuzzVisible(f *testing.F) {
 // BenchmarkNovelty is what a page costs on average, whose links are judged once,
 // while nothing repeats itself.
 func BenchmarkNovelty(b *testing.B) {
-	r := newNoveltyWatch(Novelty{})
+	r := newNoveltyWatch(Novelty{}, nil)
 	body := htmlPage(strings.Repeat("<p class=text><a href=/page/17>"+fakeWords(1, 20)+"</a></p>\n", 150))
 	urls := make([]weburl.URL, 1000)
 	for i := range urls {
@@ -213,7 +250,7 @@ func BenchmarkNovelty(b *testing.B) {
 		u := urls[i%len(urls)]
 		for range 50 {
 			if r.lacks(u) {
-				r = newNoveltyWatch(Novelty{}) // all pages are the same here
+				r = newNoveltyWatch(Novelty{}, nil) // all pages are the same here
 			}
 		}
 		r.saw(u, body)

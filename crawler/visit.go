@@ -331,7 +331,7 @@ func (v *visit) store(a *answer, page *Page, target string, handlerErr error) {
 		v.sameBody(rec)
 	default:
 		if rec.Status/100 == 2 {
-			v.novelty.saw(v.url, page)
+			ch.parts = v.novelty.saw(v.url, page)
 		}
 		v.followLinks(ch, page, rec)
 	}
