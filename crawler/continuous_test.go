@@ -71,8 +71,7 @@ type livingSite struct {
 func newLivingSite(t *testing.T, page func(path string, h http.Header) (body string, status int)) *livingSite {
 	t.Helper()
 	s := &livingSite{visits: make(map[string][]time.Time), status: make(map[string][]int)}
-	l := newPipes()
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.session = served(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, status := page(r.URL.Path, w.Header())
 		tag := fmt.Sprintf(`"%x"`, body)
 		if status == 0 {
@@ -93,27 +92,36 @@ func newLivingSite(t *testing.T, page func(path string, h http.Header) (body str
 		if status != 304 {
 			fmt.Fprint(w, body)
 		}
-	})}
-	served := make(chan struct{})
+	}))
+	return s
+}
+
+// served is a session of which all hosts are served by a handler, in virtual time.
+func served(t *testing.T, h http.Handler) *httpclient.Session {
+	t.Helper()
+	l := newPipes()
+	server := &http.Server{Handler: h}
+	ended := make(chan struct{})
 	go func() {
-		defer close(served)
+		defer close(ended)
 		_ = server.Serve(l)
 	}()
 	connector, err := httpclient.NewTCPConnector(httpclient.TCPConfig{Dial: l.Dial})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.session, err = httpclient.New(httpclient.Config{Connector: connector}); err != nil {
+	session, err := httpclient.New(httpclient.Config{Connector: connector, Jar: httpclient.NewCookieJar(httpclient.JarConfig{AllowIP: true})})
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := s.session.Close(); err != nil {
+		if err := session.Close(); err != nil {
 			t.Error(err)
 		}
 		_ = server.Close()
-		<-served
+		<-ended
 	})
-	return s
+	return session
 }
 
 const livingURL = "http://127.0.0.1"

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/text/encoding/htmlindex"
@@ -136,20 +137,22 @@ func TestFormLogin(t *testing.T) {
 
 // TestLoginKeepsTheDelay of the host between its own requests and those for pages.
 func TestLoginKeepsTheDelay(t *testing.T) {
-	const delay = 100 * time.Millisecond
-	site := startLoginSite(t, "127.0.0.2:0", 2)
-	s, _ := run(t, crawler.Config{
-		Seeds: []string{site.URL + "/"}, MaxPages: 5, Delay: delay, PerHost: 2,
-		Sites: []crawler.Site{{Hosts: site.hosts(), Login: site.form("hunter2").Login()}},
-	})
-	if s.Fetched != 5 || s.Logins < 2 {
-		t.Errorf("%+v", s.Stats)
-	}
-	for i, at := range site.times[1:] {
-		if gap := at.Sub(site.times[i]); gap < delay/2 { // half, as requests travel at their own pace
-			t.Errorf("request %d came %v after the one before", i+1, gap)
+	synctest.Test(t, func(t *testing.T) {
+		const delay = time.Second
+		site := &loginSite{Server: &httptest.Server{URL: livingURL}, pages: 2, sessions: map[string]int{}}
+		s, _ := run(t, crawler.Config{
+			Session: served(t, site), Seeds: []string{site.URL + "/"}, MaxPages: 5, Delay: delay, PerHost: 2,
+			Sites: []crawler.Site{{Hosts: site.hosts(), Login: site.form("hunter2").Login()}},
+		})
+		if s.Fetched != 5 || s.Logins < 2 {
+			t.Errorf("%+v", s.Stats)
 		}
-	}
+		for i, at := range site.times[1:] {
+			if gap := at.Sub(site.times[i]); gap < delay {
+				t.Errorf("request %d came %v after the one before", i+1, gap)
+			}
+		}
+	})
 }
 
 // TestLoginFails leaves the pages out with a reason, and nothing of others.
