@@ -100,6 +100,7 @@ func TestPause(t *testing.T) {
 		if s := c.Stats(); s.Paused.IsZero() || s.InFlight == 0 {
 			t.Errorf("while pages are fetched: paused %v, %d in flight", s.Paused, s.InFlight)
 		}
+		synctest.Wait() // what has begun is at the server
 		before := web.Counts().Requests
 		wantQuiet(t, web, c, before)
 		if err := c.Resume(); err != nil {

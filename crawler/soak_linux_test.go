@@ -62,7 +62,7 @@ func most(all []usage) (m usage) {
 	for _, u := range all {
 		m.goroutines, m.descriptors = max(m.goroutines, u.goroutines), max(m.descriptors, u.descriptors)
 		m.heap, m.resident = max(m.heap, u.heap), max(m.resident, u.resident)
-		m.known, m.disk = max(m.known, u.known), max(m.disk, u.disk)
+		m.fetched, m.disk = max(m.fetched, u.fetched), max(m.disk, u.disk)
 	}
 	return m
 }
@@ -158,8 +158,8 @@ func TestSoak(t *testing.T) {
 	}
 	all := <-taken
 	for _, u := range all {
-		t.Logf("%8d pages: %d goroutines, %d descriptors, %.1f MiB live, %.1f MiB resident, %.1f bytes of disk a URL",
-			u.fetched, u.goroutines, u.descriptors, float64(u.heap)/(1<<20), float64(u.resident)/(1<<20), float64(u.disk)/float64(u.known))
+		t.Logf("%8d pages: %d goroutines, %d descriptors, %.1f MiB live, %.1f MiB resident, %d URLs known, %.1f bytes of disk a page",
+			u.fetched, u.goroutines, u.descriptors, float64(u.heap)/(1<<20), float64(u.resident)/(1<<20), u.known, float64(u.disk)/float64(u.fetched))
 	}
 	// What the middle of the time reached is not passed by more than what comes and goes: connections in work, what commits allocate,
 	// and the steps in which the file grows.
@@ -169,13 +169,15 @@ func TestSoak(t *testing.T) {
 	}
 	more := int64(32 << 20)
 	if length/3 >= warmed {
-		more = 4 << 20
+		// bbolt remembers of a page that it took from its free list which transaction that was for, as long as the page is in use.
+		const remembered = 4 // bytes for each page of the web, at most
+		more = 4<<20 + remembered*(last.fetched-middle.fetched)
 	}
 	if last.heap > middle.heap+more || last.resident > middle.resident+more+32<<20 && !raceDetector {
 		t.Errorf("live memory grew from %d to %d, resident memory from %d to %d", middle.heap, last.heap, middle.resident, last.resident)
 	}
-	if fair := float64(middle.disk) / float64(middle.known) * float64(last.known) * 1.1; float64(last.disk) > fair+40<<20 {
-		t.Errorf("the job grew from %d bytes for %d URLs to %d for %d", middle.disk, middle.known, last.disk, last.known)
+	if fair := float64(middle.disk) / float64(middle.fetched) * float64(last.fetched) * 1.1; float64(last.disk) > fair+40<<20 {
+		t.Errorf("the job grew from %d bytes for %d pages to %d for %d", middle.disk, middle.fetched, last.disk, last.fetched)
 	}
 	if err := c.Close(); err != nil {
 		t.Error(err)
