@@ -16,6 +16,17 @@ import (
 	"time"
 )
 
+// serveHTTP2 starts a TLS server that speaks HTTP/2.
+func serveHTTP2(t *testing.T, h http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	srv := httptest.NewUnstartedServer(h)
+	srv.EnableHTTP2 = true
+	srv.Config.ErrorLog = quietLog
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	return srv
+}
+
 // serveTLS starts a TLS server that says which protocol was spoken.
 func serveTLS(t *testing.T, http2 bool) *httptest.Server {
 	t.Helper()

@@ -239,7 +239,7 @@ func (r *Response) Detach() (net.Conn, *bufio.Reader) {
 	r.stream.conn = nil
 	r.stream.wireErr = ErrBodyClosed
 	nc, br := c.Detach()
-	r.finished(time.Now())
+	r.finished(time.Now(), io.EOF)
 	return nc, br
 }
 
@@ -256,12 +256,15 @@ func (r *Response) Release() {
 // read of the body that is waiting then ends with [ErrBodyClosed].
 func (r *Response) Close() error { return r.stream.Close() }
 
-// finished is called when the transfer has ended, in whatever way.
-func (r *Response) finished(at time.Time) {
+// finished is called when the transfer has ended: io.EOF, or because of why.
+func (r *Response) finished(at time.Time, why error) {
 	r.timing.Done = at.Sub(r.timing.Start)
 	r.upload.end()
 	if t := r.req.effective.trace; t != nil && t.BodyEnd != nil {
-		t.BodyEnd(r, nil)
+		if why == io.EOF {
+			why = nil
+		}
+		t.BodyEnd(r, r.req.wrap(why))
 	}
 	r.endOwner()
 }

@@ -182,7 +182,7 @@ func (s *Stream) settle(err error) {
 		err = s.wireErr
 	case isDecodeError(err):
 		err = &PayloadError{Kind: PayloadEncoding, Got: s.received, Want: s.length, Err: err}
-		s.abandon()
+		s.abandon(err)
 	}
 	if s.dec != nil {
 		s.resp.codingDefects = s.dec.defects()
@@ -211,10 +211,7 @@ func (s *Stream) finishCoding() {
 			return
 		}
 		if budget -= n; budget < 0 || err != nil && err != io.EOF {
-			if s.wireErr != io.EOF {
-				s.wireErr = nil // the content is whole
-			}
-			s.abandon()
+			s.abandon(io.EOF) // the content is whole
 			s.wireErr = io.EOF
 			return
 		}
@@ -244,17 +241,17 @@ func (s *Stream) readWire(p []byte) (n int, err error) {
 	}
 	if n > 0 {
 		s.received += int64(n)
+		s.resp.req.effective.trace.readBody(n)
 		if s.tee != nil {
 			if terr := tee(s.tee, "RawBody", p[:n]); terr != nil {
-				s.abandon()
+				s.abandon(terr)
 				s.wireErr, err = terr, terr
 			}
 		}
 	}
 	if s.conn != nil && s.conn.wireErr != nil {
 		err = s.conn.wireErr
-		s.abandon()
-		s.wireErr = err
+		s.abandon(err)
 	}
 	if err != nil && s.wireErr == nil {
 		s.fail(err)
@@ -372,8 +369,7 @@ func (s *Stream) fail(err error) {
 		want := s.length
 		err = &PayloadError{Kind: PayloadTruncated, Got: s.received, Want: want, Err: err}
 	}
-	s.abandon()
-	s.wireErr = err
+	s.abandon(err)
 }
 
 // finish ends a transfer that is complete: the connection goes back.
@@ -389,7 +385,7 @@ func (s *Stream) finish(err error) {
 		s.wireErr = terr
 	}
 	s.conn = nil
-	s.resp.finished(time.Now())
+	s.resp.finished(time.Now(), s.wireErr)
 	if !s.stop() || s.frame == byClose || !s.resp.keepConn || s.wireErr != io.EOF {
 		c.broken = true
 	}
@@ -402,10 +398,11 @@ func (s *Stream) finish(err error) {
 	c.giveBack()
 }
 
-// abandon closes the connection before the end of the body.
-func (s *Stream) abandon() {
+// abandon closes the connection before the end of the body, because of why, unless the
+// transfer has ended already.
+func (s *Stream) abandon(why error) {
 	if s.wireErr == nil {
-		s.wireErr = ErrBodyClosed
+		s.wireErr = why
 	}
 	if s.src != nil {
 		_ = s.src.Close()
@@ -415,7 +412,7 @@ func (s *Stream) abandon() {
 		return
 	}
 	s.conn = nil
-	s.resp.finished(time.Now())
+	s.resp.finished(time.Now(), why)
 	s.stop()
 	c.discard()
 }
@@ -436,7 +433,7 @@ func (s *Stream) Close() error {
 
 // shut lets go of everything.
 func (s *Stream) shut() {
-	s.abandon()
+	s.abandon(ErrBodyClosed)
 	if s.dec != nil {
 		_ = s.dec.Close()
 		s.dec = nil

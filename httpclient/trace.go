@@ -42,7 +42,10 @@ type Trace struct {
 	GotFirstByte func(at time.Time)
 	Got1xx       func(status int, header http.Header)
 	ReadBody     func(n int) // a piece of the body came, as transferred
-	BodyEnd      func(resp *Response, err error)
+	// BodyEnd is called when the transfer of the body ends. Its error is nil if the
+	// body is whole, ErrBodyClosed if the caller closed it before, or else that of
+	// the reading.
+	BodyEnd func(resp *Response, err error)
 }
 
 // GotConn tells about the connection that a request goes out on.
@@ -122,6 +125,12 @@ func (t *Trace) proxyDone(proxy string, err error) {
 func (t *Trace) wroteBody(n int) {
 	if t != nil && t.WroteBody != nil {
 		t.WroteBody(n)
+	}
+}
+
+func (t *Trace) readBody(n int) {
+	if t != nil && t.ReadBody != nil {
+		t.ReadBody(n)
 	}
 }
 
