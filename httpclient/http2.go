@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -136,16 +137,21 @@ func (h *http2Conn) roundTrip(ctx context.Context, c *Conn, req *Request) (*Resp
 	resp.Body = &resp.stream
 	resp.stream.resp = resp
 	resp.timing = Timing{Start: time.Now(), PoolWait: e.poolWait, DNS: e.dns, Dial: e.dial, TLS: e.tls, Reused: c.uses > 0}
-	sctx, cancel := context.WithCancelCause(ctx)
+	sctx, cancel := context.WithCancelCause(context.Background()) // no values: a httptrace in ctx is told by ours
+	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 	c.used.Store(true)
 	c.cancel = func() { cancel(ErrBodyClosed) }
 	if t := e.trace; t != nil && t.GotConn != nil {
 		t.GotConn(GotConn{Conn: c, Reused: c.uses > 0})
 	}
-	x := &stream2{ctx: ctx, cancel: cancel, req: req, stream: &resp.stream}
-	err := x.run(sctx, h, resp)
-	if err != nil {
+	x := &stream2{ctx: ctx, cancel: cancel, req: req, resp: resp}
+	end := func() {
+		stop()
+		x.patience.end()
 		cancel(nil)
+	}
+	if err := x.run(sctx, h); err != nil {
+		end()
 		if x.lost {
 			h.dead.Store(true)
 		}
@@ -154,7 +160,7 @@ func (h *http2Conn) roundTrip(ctx context.Context, c *Conn, req *Request) (*Resp
 	}
 	s := &resp.stream
 	s.held, s.conn, s.ctx = c, c, ctx
-	s.stop = func() bool { cancel(nil); return true }
+	s.stop = func() bool { end(); return true }
 	s.tee, s.src = req.RawBody, x
 	frame, length := byReader, x.body.ContentLength
 	if length == 0 || x.body.Body == http.NoBody || req.Method == http.MethodHead {
@@ -174,29 +180,38 @@ func (h *http2Conn) roundTrip(ctx context.Context, c *Conn, req *Request) (*Resp
 
 // stream2 is an exchange over HTTP/2. It reads the body within the limits.
 type stream2 struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	req    *Request
-	body   *http.Response
-	stream *Stream // counts for MinRate
-	lost   bool    // the connection is at fault
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	req      *Request
+	resp     *Response
+	body     *http.Response
+	out      *sending     // nil: the request has no body
+	lost     bool         // the connection is at fault
+	patience patience     // with the peer while it takes the request, and for its answer
+	wrote    atomic.Int64 // when the request was written, in nanoseconds since the start
 
 	interims int // 1xx responses; of the connection's reader
 }
 
-func (x *stream2) run(ctx context.Context, h *http2Conn, resp *Response) error {
+func (x *stream2) run(ctx context.Context, h *http2Conn) error {
 	hr, err := x.request(ctx)
 	if err != nil {
 		return err
 	}
-	hr = hr.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: x.interim}))
-	disarm := x.arm(PhaseFirstByte, x.req.timeouts().FirstByte)
-	x.body, err = h.client.RoundTrip(hr)
-	disarm()
+	told := &httptrace.ClientTrace{Got1xxResponse: x.interim}
+	if x.out != nil {
+		told.WroteHeaders, told.WroteRequest = x.wroteHeaders, x.wroteRequest
+		x.await(PhaseFirstByte, x.req.timeouts().FirstByte)
+	} else { // as good as written, and nobody is told of the answer before
+		x.wroteHeaders()
+		x.wroteRequest(httptrace.WroteRequestInfo{})
+	}
+	x.body, err = h.client.RoundTrip(hr.WithContext(httptrace.WithClientTrace(ctx, told)))
+	x.patience.answer()
 	if err != nil {
 		return x.fail(ctx, err)
 	}
-	now := time.Now()
+	now, resp := time.Now(), x.resp
 	resp.timing.FirstByte = max(now.Sub(resp.timing.Start), 1)
 	if t := x.req.effective.trace; t != nil && t.GotFirstByte != nil {
 		t.GotFirstByte(now)
@@ -220,18 +235,37 @@ func (x *stream2) interim(status int, header textproto.MIMEHeader) error {
 		x.cancel(err)
 		return err
 	}
+	if status == http.StatusContinue && x.out != nil {
+		signal(x.out.wanted)
+	}
 	if t := x.req.effective.trace; t != nil && t.Got1xx != nil {
 		t.Got1xx(status, http.Header(header))
 	}
 	return nil
 }
 
+func (x *stream2) wroteHeaders() {
+	if t := x.req.effective.trace; t != nil && t.WroteHeaders != nil {
+		t.WroteHeaders(time.Now())
+	}
+}
+
+// wroteRequest begins the wait for the answer.
+func (x *stream2) wroteRequest(info httptrace.WroteRequestInfo) {
+	if info.Err != nil {
+		return
+	}
+	now := time.Now()
+	x.wrote.Store(int64(now.Sub(x.resp.timing.Start)))
+	x.await(PhaseFirstByte, x.req.timeouts().FirstByte)
+	if t := x.req.effective.trace; t != nil && t.WroteRequest != nil {
+		t.WroteRequest(now)
+	}
+}
+
 // request is x.req in the standard library's form.
 func (x *stream2) request(ctx context.Context) (*http.Request, error) {
 	req := x.req
-	if t := req.effective.trace; t != nil && t.WroteRequest != nil {
-		defer func() { t.WroteRequest(time.Now()) }()
-	}
 	header := req.sentHeader()
 	host := req.target.hostport
 	if h := header.Get("Host"); h != "" {
@@ -250,27 +284,139 @@ func (x *stream2) request(ctx context.Context) (*http.Request, error) {
 		if err != nil {
 			return nil, &PayloadError{Kind: PayloadRequest, Want: -1, Err: err}
 		}
-		hr.Body, hr.ContentLength = rc, req.Body.Size()
-		if req.Compress != "" || hr.ContentLength < 0 {
-			hr.ContentLength = -1
+		size := req.Body.Size()
+		if req.Compress != "" || size < 0 {
+			size = -1
 		}
+		x.out = newSending(rc, x, size)
+		hr.Body, hr.ContentLength = x.out, size
 	}
 	return hr.WithContext(ctx), nil
 }
 
 // arm makes the exchange fail with a TimeoutError after limit, or at the end of
 // Total if that is earlier, until it is disarmed.
-func (x *stream2) arm(phase Phase, limit time.Duration) (disarm func()) {
+func (x *stream2) arm(phase Phase, limit time.Duration) (disarm func() bool) {
 	now := time.Now()
 	d := x.req.phaseDeadline(now, limit)
 	if d.IsZero() {
-		return func() {}
+		return alwaysTrue
 	}
 	if d.Equal(x.req.effective.deadline) {
 		phase, limit = PhaseTotal, x.req.timeouts().Total
 	}
-	t := time.AfterFunc(d.Sub(now), func() { x.cancel(&TimeoutError{Phase: phase, Limit: limit}) })
-	return func() { t.Stop() }
+	return time.AfterFunc(d.Sub(now), func() { x.cancel(&TimeoutError{Phase: phase, Limit: limit}) }).Stop
+}
+
+// await arms for a phase of sending, in place of the one before.
+func (x *stream2) await(phase Phase, limit time.Duration) {
+	p := &x.patience
+	p.Lock()
+	defer p.Unlock()
+	p.stop()
+	if p.over || p.answered && phase != PhaseWrite {
+		return
+	}
+	p.phase, p.disarm = phase, x.arm(phase, limit)
+}
+
+// patience is the limit in force on the phase of sending that is under way. Who sends
+// and who waits for the answer are two goroutines.
+type patience struct {
+	sync.Mutex
+	phase    Phase
+	disarm   func() bool // nil: there is none
+	answered bool        // the head of the response has come
+	over     bool        // and its body has ended
+}
+
+func (p *patience) stop() {
+	if p.disarm != nil {
+		p.disarm()
+		p.disarm = nil
+	}
+}
+
+// answer ends the wait for the head. A body may still be on its way out.
+func (p *patience) answer() {
+	p.Lock()
+	defer p.Unlock()
+	if p.answered = true; p.phase != PhaseWrite {
+		p.stop()
+	}
+}
+
+func (p *patience) end() {
+	p.Lock()
+	defer p.Unlock()
+	p.over = true
+	p.stop()
+}
+
+// sending is the body of a request while HTTP/2 takes it piece by piece: when more is
+// asked for, the peer has taken what went before.
+type sending struct {
+	rc     io.ReadCloser
+	x      *stream2
+	size   int64 // -1: not known
+	n      atomic.Int64
+	failed atomic.Pointer[PayloadError] // the fault of the body itself
+
+	hold   time.Duration // how long the server may take to say that it wants the body
+	wanted chan struct{} // of capacity 1: it does
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newSending(rc io.ReadCloser, x *stream2, size int64) *sending {
+	return &sending{rc: rc, x: x, size: size, hold: x.req.Expect100, wanted: make(chan struct{}, 1), closed: make(chan struct{})}
+}
+
+func (b *sending) Read(p []byte) (int, error) {
+	b.x.await(PhaseTotal, NoTimeout) // how long our own body takes is not the peer's fault
+	if b.hold > 0 {
+		t := time.NewTimer(b.hold)
+		defer t.Stop()
+		b.hold = 0
+		select {
+		case <-b.wanted:
+		case <-t.C:
+		case <-b.closed:
+			return 0, net.ErrClosed
+		}
+	}
+	n, err := b.rc.Read(p)
+	sent := b.n.Add(int64(n))
+	switch {
+	case b.size >= 0 && sent > b.size:
+		err = errLongBody
+	case err == io.EOF && sent < b.size:
+		err = io.ErrUnexpectedEOF
+	}
+	if n > 0 {
+		b.x.req.effective.trace.wroteBody(n)
+	}
+	if err != nil && err != io.EOF {
+		return n, b.fail(err)
+	}
+	b.x.await(PhaseWrite, b.x.req.timeouts().Idle)
+	return n, err
+}
+
+// fail notes what is wrong with the body, unless reading it failed for being closed.
+func (b *sending) fail(err error) error {
+	select {
+	case <-b.closed:
+	default:
+		b.failed.Store(&PayloadError{Kind: PayloadRequest, Got: b.n.Load(), Want: b.size, Err: err})
+	}
+	return err
+}
+
+// Close ends a Read that waits.
+func (b *sending) Close() error {
+	b.once.Do(func() { close(b.closed) })
+	return b.rc.Close()
 }
 
 // armRate makes the exchange fail when no more came at the end of the window of
@@ -279,8 +425,8 @@ func (x *stream2) armRate(t *Timeout) (disarm func() bool) {
 	if t.MinRate <= 0 {
 		return alwaysTrue
 	}
-	left := rateWindow - x.stream.waited
-	if float64(x.stream.windowed) >= float64(t.MinRate)*rateWindow.Seconds() {
+	left := rateWindow - x.resp.stream.waited
+	if float64(x.resp.stream.windowed) >= float64(t.MinRate)*rateWindow.Seconds() {
 		left += rateWindow
 	}
 	return time.AfterFunc(left, func() { x.cancel(&TimeoutError{Phase: PhaseRate, Limit: rateWindow}) }).Stop
@@ -297,6 +443,8 @@ func (x *stream2) fail(ctx context.Context, err error) error {
 			return pe
 		}
 		return contextError(ctx)
+	case x.out != nil && x.out.failed.Load() != nil:
+		return x.out.failed.Load()
 	}
 	x.lost = true
 	return &DisconnectedError{Reused: true, Err: err}
@@ -304,7 +452,7 @@ func (x *stream2) fail(ctx context.Context, err error) error {
 
 // Read gives body bytes, waiting within the limits.
 func (x *stream2) Read(p []byte) (int, error) {
-	t, s := x.req.timeouts(), x.stream
+	t, s := x.req.timeouts(), &x.resp.stream
 	disarm := x.arm(PhaseIdle, t.Idle)
 	disarmRate := x.armRate(t)
 	start := time.Now()
@@ -347,7 +495,7 @@ func writeFields(b *bytes.Buffer, h http.Header) {
 func (s *Stream) readSource(p []byte) (int, error) {
 	n, err := s.src.Read(p)
 	if err == io.EOF {
-		if x, ok := s.src.(*stream2); ok && len(x.body.Trailer) > 0 {
+		if x := s.resp.stream2(); x != nil && len(x.body.Trailer) > 0 {
 			var b bytes.Buffer
 			if writeFields(&b, x.body.Trailer); b.Len() > s.resp.req.settings().maxHeader {
 				return n, s.chunkError("trailer too long")

@@ -77,6 +77,8 @@ func (r *Response) Timing() Timing {
 	t := r.timing
 	if r.upload != nil {
 		t.Wrote = time.Duration(r.upload.wrote.Load())
+	} else if x := r.stream2(); x != nil {
+		t.Wrote = time.Duration(x.wrote.Load())
 	}
 	return t
 }
@@ -221,8 +223,20 @@ func (r *Response) Truncated() bool { return r.truncated || r.cut }
 // WireBytes returns how many body bytes were transferred, without chunk framing.
 func (r *Response) WireBytes() int64 { return r.stream.received }
 
-// BytesSent returns how many bytes of the request's body went out.
-func (r *Response) BytesSent() int64 { return r.sent + r.upload.sent() }
+// BytesSent returns how many bytes of the request's body went out. With HTTP/2 those
+// count that are about to.
+func (r *Response) BytesSent() int64 {
+	if x := r.stream2(); x != nil && x.out != nil {
+		return x.out.n.Load()
+	}
+	return r.sent + r.upload.sent()
+}
+
+// stream2 returns the exchange of HTTP/2, nil with HTTP/1.
+func (r *Response) stream2() *stream2 {
+	x, _ := r.stream.src.(*stream2)
+	return x
+}
 
 // Detach takes the connection out of the client, after a 101 response above all:
 // the caller owns the socket from then on, and what was read already comes from

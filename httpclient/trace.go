@@ -11,8 +11,9 @@ import (
 )
 
 // Trace is told what happens to requests. Each function may be nil. They are
-// called in the goroutine of the request or, for a dial's parts, in others, never
-// under a lock, and must not block. One Trace may serve many requests at once.
+// called in the goroutine of the request or, for what dials and what sends a body, in
+// others, never under a lock, and must not block. One Trace may serve many requests at
+// once.
 type Trace struct {
 	// RequestStart is called before, RequestEnd after each request, redirected
 	// ones included. Its error is that of the head; the body follows.

@@ -289,6 +289,9 @@ func (r *Request) sentHeader() http.Header {
 	return h.httpHeader()
 }
 
+// errLongBody is the fault of a request's body.
+var errLongBody = errors.New("body is longer than its size")
+
 // upload is a body that a goroutine sends.
 type upload struct {
 	conn  *Conn
@@ -390,7 +393,7 @@ func (u *upload) run(o outgoing) error {
 	for {
 		n, err := u.body.Read(scratch[:])
 		if o.size >= 0 && int64(n) > left {
-			return &PayloadError{Kind: PayloadRequest, Got: o.size, Want: o.size, Err: errors.New("body is longer than its size")}
+			return &PayloadError{Kind: PayloadRequest, Got: o.size, Want: o.size, Err: errLongBody}
 		}
 		if left -= int64(n); n > 0 {
 			u.n.Add(int64(n))
