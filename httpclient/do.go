@@ -133,6 +133,8 @@ func (r *Request) check() error {
 		return contradiction("Auth together with an Authorization field")
 	case r.Auth != nil && inURL:
 		return contradiction("Auth together with credentials in the URL")
+	case len(r.Cookies) > 0 && r.Header.Has("Cookie"):
+		return contradiction("Cookies together with a Cookie field")
 	case r.Insecure && r.TLS != nil:
 		return contradiction("Insecure together with TLS settings")
 	case r.Compress != "" && r.Header.Has("Content-Encoding"):

@@ -3,7 +3,6 @@ package httpclient
 import (
 	"context"
 	"net/http"
-	"strings"
 )
 
 // DefaultMaxRedirects is the redirect at which a chain of them ends.
@@ -88,26 +87,33 @@ func (s *Session) redirected(req *Request, resp *Response, location string) (*Re
 		return nil, &PayloadError{Kind: PayloadRequest, Want: -1, Err: errOneShot}
 	}
 	if !t.sameOrigin(&req.target) {
-		resp.DroppedHeaders = next.leaveOrigin()
+		resp.DroppedHeaders = req.originFields()
+		next.leaveOrigin()
+	} else if !t.hasUser {
+		next.target.userinfo, next.target.hasUser = req.target.userinfo, req.target.hasUser
 	}
 	return next, nil
 }
 
-// leaveOrigin takes from r what only the origin before may see, and says what that was.
-func (r *Request) leaveOrigin() (dropped []string) {
-	for _, name := range [...]string{"Authorization", "Cookie", "Proxy-Authorization", "Host"} {
-		if r.Header.Has(name) {
-			r.Header.Del(name)
-			dropped = append(dropped, name)
+// originFields names what r carries that only its origin may see.
+func (r *Request) originFields() (names []string) {
+	for _, name := range originFields {
+		switch {
+		case r.says(name),
+			name == "Authorization" && (r.ownAuth() != nil || r.sessionAuth() != nil),
+			name == "Cookie" && len(r.Cookies) > 0:
+			names = append(names, name)
 		}
 	}
-	r.effective.crossOrigin = true
-	if s := r.effective.session; (r.Auth != nil || s.cfg.Auth != nil) && !strings.Contains(strings.Join(dropped, " "), "Authorization") {
-		dropped = append(dropped, "Authorization")
-	}
-	if r.Cookies != nil {
-		dropped = append(dropped, "Cookie")
+	return names
+}
+
+// leaveOrigin takes from r what only the origin before may see. The jar and a netrc
+// know by themselves what goes where.
+func (r *Request) leaveOrigin() {
+	for _, name := range originFields {
+		r.Header.Del(name)
 	}
 	r.Auth, r.Cookies = nil, nil
-	return dropped
+	r.effective.crossOrigin = true
 }

@@ -56,8 +56,9 @@ type Request struct {
 	// Auth is for the server. It excludes credentials in the URL and an
 	// Authorization field.
 	Auth *BasicAuth
-	// Cookies are sent besides those of the jar, and dropped when a redirect
-	// leads to another origin.
+	// Cookies are sent besides those of the jar, in place of those with their names,
+	// and dropped when a redirect leads to another origin. They exclude a Cookie
+	// field.
 	Cookies []*http.Cookie
 	// SkipAutoHeaders names fields that are not to be added by the client.
 	SkipAutoHeaders []string

@@ -35,7 +35,9 @@ type Config struct {
 	// Cookies are sent with every request, to every host.
 	Cookies []*http.Cookie
 	// Header is sent with every request. A request's fields replace those of the
-	// same name.
+	// same name, its credentials an Authorization field, its cookies a Cookie field.
+	// Such a field in turn replaces Auth and Netrc, or the jar. After a redirect to
+	// another origin they are left out, and so is Host.
 	Header http.Header
 	// SkipAutoHeaders names fields that the client must not add: User-Agent,
 	// Accept, Accept-Encoding, Content-Type, Host.
@@ -114,6 +116,7 @@ type Session struct {
 	noCookies bool
 	defaults  HeaderList // Config.Header and automatic fields
 	block     []byte     // defaults as they are sent
+	secrets   bool       // defaults name Authorization or Cookie
 	handler   Handler
 	closed    atomic.Bool
 }
@@ -215,6 +218,7 @@ func (s *Session) setDefaults() {
 	for _, f := range s.defaults {
 		s.block = appendField(s.block, f)
 	}
+	s.secrets = s.defaults.Has("Authorization") || s.defaults.Has("Cookie")
 }
 
 // Closed reports whether the session is closed or detached, or its connector closed.
@@ -253,7 +257,7 @@ func (s *Session) With(t Timeout, m ...Middleware) *Session {
 	cfg.Timeout = t.or(&s.cfg.Timeout)
 	return &Session{
 		cfg: cfg, settings: s.settings, jar: s.jar, noCookies: s.noCookies,
-		defaults: s.defaults, block: s.block, handler: wrapHandler(s.handler, m),
+		defaults: s.defaults, block: s.block, secrets: s.secrets, handler: wrapHandler(s.handler, m),
 	}
 }
 

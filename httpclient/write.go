@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -106,7 +107,7 @@ func (r *Request) appendHead(b []byte, o outgoing, forceClose bool) ([]byte, err
 	} else {
 		b = append(b, " HTTP/1.1\r\n"...)
 	}
-	if !r.Header.Has("Host") && !r.skips("Host") {
+	if !r.says("Host") && !r.skips("Host") {
 		b = appendField(b, Field{"Host", r.target.hostport})
 	}
 	b = r.appendDefaults(b)
@@ -116,7 +117,7 @@ func (r *Request) appendHead(b []byte, o outgoing, forceClose bool) ([]byte, err
 	}
 	b = r.appendCookies(b)
 	b = r.appendBodyFields(b, o)
-	if forceClose && !r.Header.Has("Connection") {
+	if forceClose && !r.says("Connection") {
 		b = append(b, "Connection: close\r\n"...)
 	}
 	for _, f := range r.Header {
@@ -137,12 +138,14 @@ func (r *Request) appendDefaults(b []byte) []byte {
 	if s == nil {
 		return b
 	}
-	if len(r.Header) == 0 && len(r.SkipAutoHeaders) == 0 && !r.effective.crossOrigin && !r.NoDecompress {
+	if len(r.Header) == 0 && len(r.SkipAutoHeaders) == 0 && !r.effective.crossOrigin && !r.NoDecompress && !s.secrets {
 		return append(b, s.block...)
 	}
 	for _, f := range s.defaults {
 		switch {
 		case r.Header.Has(f.Name):
+		case strings.EqualFold(f.Name, "Authorization") && r.ownAuth() != nil:
+		case strings.EqualFold(f.Name, "Cookie") && len(r.Cookies) > 0:
 		case isAuto(f.Name) && !headerHas(s.cfg.Header, f.Name) && r.skips(f.Name):
 		case r.effective.crossOrigin && isSensitive(f.Name):
 		case r.NoDecompress && strings.EqualFold(f.Name, "Accept-Encoding") && !headerHas(s.cfg.Header, f.Name):
@@ -161,23 +164,27 @@ func isAuto(name string) bool {
 	return false
 }
 
+// originFields are for one origin alone.
+var originFields = [...]string{"Authorization", "Cookie", "Proxy-Authorization", "Host"}
+
 func isSensitive(name string) bool {
-	for _, n := range [...]string{"Authorization", "Cookie", "Proxy-Authorization"} {
-		if strings.EqualFold(n, name) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(originFields[:], func(n string) bool { return strings.EqualFold(n, name) })
+}
+
+// says reports whether a field of that name comes from the caller: from the header of
+// the request, or of the session.
+func (r *Request) says(name string) bool { return r.Header.Has(name) || r.sessionSays(name) }
+
+func (r *Request) sessionSays(name string) bool {
+	s := r.effective.session
+	return s != nil && s.defaults.Has(name) && !(r.effective.crossOrigin && isSensitive(name))
 }
 
 func headerHas(h http.Header, name string) bool { return len(h.Values(name)) > 0 }
 
 // appendCredentials appends Authorization and, to a forwarding proxy, its fields.
 func (r *Request) appendCredentials(b []byte, toProxy bool) ([]byte, error) {
-	auth := r.Auth
-	if inURL, ok := r.target.credentials(); ok && auth == nil {
-		auth = inURL
-	}
+	auth := r.ownAuth()
 	if auth == nil {
 		auth = r.sessionAuth()
 	}
@@ -198,10 +205,19 @@ func (r *Request) appendCredentials(b []byte, toProxy bool) ([]byte, error) {
 	return b, err
 }
 
+// ownAuth returns the credentials of the request itself, or of its URL.
+func (r *Request) ownAuth() *BasicAuth {
+	if r.Auth != nil {
+		return r.Auth
+	}
+	inURL, _ := r.target.credentials()
+	return inURL
+}
+
 // sessionAuth returns the credentials that the session has for the request.
 func (r *Request) sessionAuth() *BasicAuth {
 	s := r.effective.session
-	if s == nil || headerHas(s.cfg.Header, "Authorization") && !r.effective.crossOrigin {
+	if s == nil || r.sessionSays("Authorization") {
 		return nil
 	}
 	if auth := s.cfg.Netrc.own(r.target.host); auth != nil || r.effective.crossOrigin {
@@ -213,11 +229,12 @@ func (r *Request) sessionAuth() *BasicAuth {
 	return s.cfg.Auth
 }
 
-// appendCookies appends the jar's cookies and the request's own.
+// appendCookies appends the jar's cookies and the request's own, of which each takes
+// the place of those in the jar with its name. A Cookie field stands for all of them.
 func (r *Request) appendCookies(b []byte) []byte {
 	s := r.effective.session
 	hasJar := s != nil && !s.noCookies
-	if !hasJar && len(r.Cookies) == 0 || r.Header.Has("Cookie") {
+	if !hasJar && len(r.Cookies) == 0 || r.Header.Has("Cookie") || len(r.Cookies) == 0 && r.sessionSays("Cookie") {
 		return b
 	}
 	start := len(b)
@@ -227,15 +244,13 @@ func (r *Request) appendCookies(b []byte) []byte {
 		b = s.jar.AppendHeader(b, r.target.toURL())
 	}
 	for _, c := range r.Cookies {
+		b = dropCookie(b, empty, c.Name)
+	}
+	for _, c := range r.Cookies {
 		if strings.ContainsAny(c.Name+c.Value, ";\r\n\x00") {
 			continue
 		}
-		if len(b) > empty {
-			b = append(b, "; "...)
-		}
-		b = append(b, c.Name...)
-		b = append(b, '=')
-		b = append(b, c.Value...)
+		b = appendPair(b, empty, c.Name, c.Value)
 	}
 	if len(b) == empty {
 		return b[:start]
@@ -243,18 +258,36 @@ func (r *Request) appendCookies(b []byte) []byte {
 	return append(b, '\r', '\n')
 }
 
+// dropCookie takes the pairs of that name out of the field value that starts at b[start].
+func dropCookie(b []byte, start int, name string) []byte {
+	value := string(b[start:])
+	b = b[:start]
+	for value != "" {
+		var pair string
+		pair, value, _ = strings.Cut(value, "; ")
+		if n, _, _ := strings.Cut(pair, "="); n == name {
+			continue
+		}
+		if len(b) > start {
+			b = append(b, "; "...)
+		}
+		b = append(b, pair...)
+	}
+	return b
+}
+
 // appendBodyFields appends what describes the body.
 func (r *Request) appendBodyFields(b []byte, o outgoing) []byte {
 	if o.body == nil {
 		switch r.Method {
 		case http.MethodPost, http.MethodPut, http.MethodPatch:
-			if !r.Header.Has("Content-Length") {
+			if !r.says("Content-Length") {
 				b = append(b, "Content-Length: 0\r\n"...)
 			}
 		}
 		return b
 	}
-	if !r.Header.Has("Content-Type") && !r.skips("Content-Type") {
+	if !r.says("Content-Type") && !r.skips("Content-Type") {
 		ct := o.body.ContentType()
 		if ct == "" {
 			ct = "application/octet-stream"
@@ -265,14 +298,14 @@ func (r *Request) appendBodyFields(b []byte, o outgoing) []byte {
 		b = appendField(b, Field{"Content-Encoding", string(r.Compress)})
 	}
 	switch {
-	case o.chunked && !r.Header.Has("Transfer-Encoding"):
+	case o.chunked && !r.says("Transfer-Encoding"):
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
-	case !o.chunked && !r.Header.Has("Content-Length"):
+	case !o.chunked && !r.says("Content-Length"):
 		b = append(b, "Content-Length: "...)
 		b = strconv.AppendInt(b, o.size, 10)
 		b = append(b, '\r', '\n')
 	}
-	if r.Expect100 > 0 && r.version() != HTTP10 && !r.Header.Has("Expect") {
+	if r.Expect100 > 0 && r.version() != HTTP10 && !r.says("Expect") {
 		b = append(b, "Expect: 100-continue\r\n"...)
 	}
 	return b
