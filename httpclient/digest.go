@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 	"net/http"
@@ -132,7 +131,7 @@ func (d *digest) answer(req *Request) (string, error) {
 	_, _ = rand.Read(random[:])
 	v := asked.answer(d.login, d.password, req.Method, req.target.path, hex.EncodeToString(random[:]), count)
 	if !validField(Field{"Authorization", v}) {
-		return "", errors.New("httpclient: DigestAuth: login or challenge cannot be sent in a header field")
+		return "", &InvalidRequestError{Reason: "login or challenge of DigestAuth cannot be sent in a header field"}
 	}
 	return v, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 	"os"
+	"strconv"
 	"time"
 
 	"golang.org/x/net/http/httpproxy"
@@ -42,17 +43,14 @@ func (s *Session) Do(ctx context.Context, req *Request) (*Response, error) {
 }
 
 func (s *Session) checkResponse(req *Request, resp *Response) error {
-	if s.cfg.RaiseForStatus {
-		if err := resp.RaiseForStatus(); err != nil {
-			return err
-		}
+	check := req.CheckResponse
+	if check == nil {
+		check = s.cfg.CheckResponse
 	}
-	if req.CheckResponse != nil {
-		if err := req.CheckResponse(resp); err != nil {
-			return req.wrap(err)
-		}
+	if check == nil {
+		return nil
 	}
-	return nil
+	return req.wrap(check(resp))
 }
 
 // send sends one request, not following redirects.
@@ -93,6 +91,7 @@ func (s *Session) send(ctx context.Context, req *Request) (resp *Response, err e
 func (s *Session) attempt(ctx context.Context, req *Request) (*Response, error) {
 	e := &req.effective
 	e.poolWait, e.dns, e.dial, e.tls = 0, 0, 0, 0
+	e.cookiesSent, e.cookies = false, ""
 	c, err := s.cfg.Connector.Connect(ctx, req)
 	if err != nil {
 		return nil, err
@@ -122,10 +121,10 @@ func (s *Session) mayRetry(req *Request, err error) bool {
 func (r *Request) check() error {
 	for _, f := range r.Header {
 		if !validField(f) {
-			return &URLError{URL: r.target.url, Reason: "header field " + f.Name + " cannot be sent"}
+			return &InvalidRequestError{Reason: "header field " + strconv.Quote(f.Name) + " cannot be sent"}
 		}
 	}
-	contradiction := func(text string) error { return errors.New("httpclient: " + text) }
+	contradiction := func(text string) error { return &InvalidRequestError{Reason: text} }
 	hasAuth := r.Header.Has("Authorization")
 	_, inURL := r.target.credentials()
 	switch {

@@ -20,6 +20,7 @@ import (
 //	├── ErrTee                    a writer given to the request failed
 //	├── ErrInvalidURL
 //	│   └── ErrNonHTTPURL
+//	├── ErrInvalidRequest         it contradicts itself, or has what HTTP cannot carry
 //	├── ErrResponse               a response came, and is not what was asked for
 //	│   ├── ErrHTTPProxy          a proxy refused to connect
 //	│   ├── ErrContentType
@@ -41,15 +42,17 @@ import (
 //	        └── ErrFingerprintMismatch
 //
 // The concrete types below carry the facts, for use with [errors.As], and unwrap
-// to what caused them. All but URLError and those of a closed session come inside
-// a [*RequestError], which names the request.
+// to what caused them. All come inside a [*RequestError], which names the request,
+// but those of making one: a *URLError, or an *InvalidRequestError for the method;
+// and those of a closed session.
 var (
 	ErrClient = class("httpclient")
 
-	ErrPayload    = class("bad response body", ErrClient)
-	ErrTee        = class("tee failed", ErrClient)
-	ErrInvalidURL = class("invalid URL", ErrClient)
-	ErrNonHTTPURL = class("URL is not http or https", ErrInvalidURL)
+	ErrPayload        = class("bad response body", ErrClient)
+	ErrTee            = class("tee failed", ErrClient)
+	ErrInvalidURL     = class("invalid URL", ErrClient)
+	ErrNonHTTPURL     = class("URL is not http or https", ErrInvalidURL)
+	ErrInvalidRequest = class("invalid request", ErrClient)
 
 	ErrResponse         = class("unwanted response", ErrClient)
 	ErrHTTPProxy        = class("proxy refused", ErrResponse)
@@ -217,6 +220,24 @@ func (e *URLError) Is(target error) bool {
 		return target == ErrNonHTTPURL || errors.Is(ErrNonHTTPURL, target)
 	}
 	return target == ErrInvalidURL || errors.Is(ErrInvalidURL, target)
+}
+
+// InvalidRequestError is a request that was not sent: it contradicts itself, or has what
+// HTTP cannot carry.
+type InvalidRequestError struct {
+	Reason string
+	Err    error // what is wrong with the part that Reason names; may be nil
+}
+
+func (e *InvalidRequestError) Error() string {
+	if e.Err != nil {
+		return "invalid request: " + e.Reason + ": " + e.Err.Error()
+	}
+	return "invalid request: " + e.Reason
+}
+func (e *InvalidRequestError) Unwrap() error { return e.Err }
+func (e *InvalidRequestError) Is(target error) bool {
+	return target == ErrInvalidRequest || errors.Is(ErrInvalidRequest, target)
 }
 
 // ResponseError is a final response whose status says that the request failed.

@@ -266,7 +266,10 @@ func (x *stream2) wroteRequest(info httptrace.WroteRequestInfo) {
 // request is x.req in the standard library's form.
 func (x *stream2) request(ctx context.Context) (*http.Request, error) {
 	req := x.req
-	header := req.sentHeader()
+	header, err := req.sentHeader()
+	if err != nil {
+		return nil, err
+	}
 	host := req.target.hostport
 	if h := header.Get("Host"); h != "" {
 		host = h

@@ -3,7 +3,6 @@ package httpclient
 import (
 	"crypto/sha256"
 	"crypto/tls"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -48,7 +47,7 @@ func Params(v url.Values) RequestOption {
 func ParamPairs(kv ...string) RequestOption {
 	return func(p *pending) error {
 		if len(kv)%2 != 0 {
-			return errors.New("httpclient: ParamPairs: a key without a value")
+			return &InvalidRequestError{Reason: "ParamPairs with a key that has no value"}
 		}
 		var b strings.Builder
 		for i := 0; i < len(kv); i += 2 {
@@ -66,22 +65,26 @@ func RawQuery(q string) RequestOption {
 	return func(p *pending) error { return p.req.target.addQuery(q) }
 }
 
-// WithBody sets the body.
-func WithBody(b Body) RequestOption { return option(func(r *Request) { r.Body = b }) }
+// WithBody sets the body. It excludes another one.
+func WithBody(b Body) RequestOption {
+	return func(p *pending) error {
+		if p.req.Body != nil {
+			return &InvalidRequestError{Reason: "two bodies"}
+		}
+		p.req.Body = b
+		return nil
+	}
+}
 
 // JSON sends v as application/json, by the session's serializer. It excludes
 // another body.
 func JSON(v any) RequestOption {
 	return func(p *pending) error {
-		if p.req.Body != nil {
-			return errors.New("httpclient: JSON together with another body")
-		}
 		data, err := p.marshalJSON(v)
 		if err != nil {
-			return err
+			return &InvalidRequestError{Reason: "JSON", Err: err}
 		}
-		p.req.Body = &memoryBody{data: data, contentType: "application/json"}
-		return nil
+		return WithBody(&memoryBody{data: data, contentType: "application/json"})(p)
 	}
 }
 
@@ -207,19 +210,19 @@ func WithMiddleware(m ...Middleware) RequestOption {
 	return option(func(r *Request) { r.Middleware = append([]Middleware{}, m...) })
 }
 
-// CheckResponse sets a check of the final response.
+// CheckResponse sets a check of the final response, in place of the session's.
 func CheckResponse(f func(*Response) error) RequestOption {
 	return option(func(r *Request) { r.CheckResponse = f })
 }
 
-// RaiseForStatus makes a final response of status 400 or more a *ResponseError.
+// RaiseForStatus makes a final response of status 400 or more a *[ResponseError].
 func RaiseForStatus() RequestOption { return CheckResponse((*Response).RaiseForStatus) }
 
 // UseConnector makes a call without session use c, which stays open.
 func UseConnector(c Connector) RequestOption {
 	return func(p *pending) error {
 		if p.session != nil {
-			return errors.New("httpclient: UseConnector is for calls without a session")
+			return &InvalidRequestError{Reason: "UseConnector is for calls without a session"}
 		}
 		p.connector = c
 		return nil

@@ -168,11 +168,22 @@ var sessionRows = []parityRow{
 	}},
 	{name: "A/raise_for_status", prove: func(t *testing.T) {
 		srv := answer(t, func(string) string { return "HTTP/1.1 418 Teapot\r\nContent-Length: 5\r\n\r\nshort" })
-		s := newSession(t, Config{RaiseForStatus: true})
+		s := newSession(t, Config{CheckResponse: (*Response).RaiseForStatus})
 		_, err := s.Get(t.Context(), srv.URL)
 		var re *ResponseError
 		if !errors.As(err, &re) || re.StatusCode != 418 || re.Message != "Teapot" || string(re.Body) != "short" {
 			t.Error(err)
+		}
+		if text := fetch(t, s, srv.URL, CheckResponse(func(*Response) error { return nil })); text != "short" {
+			t.Errorf("a request cannot do without: %q", text)
+		}
+		teapot := errors.New("a teapot")
+		s = newSession(t, Config{CheckResponse: func(r *Response) error { return teapot }})
+		if _, err := s.Get(t.Context(), srv.URL); !errors.Is(err, teapot) || !errors.Is(err, ErrClient) {
+			t.Error(err)
+		}
+		if st := s.Connector().Stats(); st.Held() != 0 || st.Idle != 1 {
+			t.Errorf("%+v", st)
 		}
 	}},
 	{name: "A/connector_owner", prove: func(t *testing.T) {
@@ -382,6 +393,17 @@ var sessionRows = []parityRow{
 		resp, _ := get(t, newSession(t, Config{}), srv.URL+"/x", Header("X-Own", "1"))
 		if i := resp.RequestInfo(); i.Method != "GET" || i.URL != srv.URL+"/x" || i.Header.Get("X-Own") != "1" || i.Header.Get("Host") != srv.Addr {
 			t.Errorf("%+v", i)
+		}
+		cookies := answer(t, func(r string) string { return ok(r, "Set-Cookie: a=new") })
+		jar := NewCookieJar(JarConfig{AllowIP: true})
+		s := newSession(t, Config{Jar: jar})
+		for _, want := range []string{"", "a=new"} { // as it was sent, not as it would be now
+			resp, _ := get(t, s, cookies.URL)
+			jar.SetFromHeader(mustURL(t, cookies.URL), []string{"b=newer"})
+			if got := resp.RequestInfo().Header.Get("Cookie"); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+			jar.Clear(func(e *Entry) bool { return e.Name == "b" })
 		}
 	}},
 	{name: "J/basic_auth", prove: func(t *testing.T) {

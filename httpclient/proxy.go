@@ -122,7 +122,7 @@ func (j *dialJob) tunnel(ctx context.Context, nc net.Conn, proxy *url.URL) (_ ne
 	}
 	_ = nc.Close()
 	var refused *ProxyResponseError
-	if errors.As(err, &refused) {
+	if errors.As(err, &refused) || errors.Is(err, ErrInvalidRequest) {
 		return nil, err
 	}
 	if perr := j.req.phaseError(ctx, inner, PhaseProxy, limit, err); perr != nil {
@@ -143,7 +143,7 @@ func (r *Request) proxyFields() (HeaderList, error) {
 	}
 	v, err := auth.Header()
 	if err != nil {
-		return nil, err
+		return nil, &InvalidRequestError{Reason: "credentials for the proxy", Err: err}
 	}
 	list.Add("Proxy-Authorization", v)
 	return list, nil

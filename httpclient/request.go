@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -110,7 +111,8 @@ type Request struct {
 	// goroutine, which may go on while the response is read. Its error is handled
 	// like that of Wire. nil: none.
 	WireOut io.Writer
-	// CheckResponse is called with the final response; its error ends the call.
+	// CheckResponse is called with the final response; its error ends the call. nil:
+	// the session's.
 	CheckResponse func(*Response) error
 
 	// Timeout replaces the session's limits where it is not zero.
@@ -164,6 +166,8 @@ type effective struct {
 	proxy       *url.URL
 	fresh       bool // no kept-alive connection
 	crossOrigin bool // a redirect left the origin: no credentials
+	cookiesSent bool
+	cookies     string // then: the line that went out, whatever is in the jar by now
 	poolWait    time.Duration
 	dns         time.Duration
 	dial        time.Duration
@@ -171,7 +175,8 @@ type effective struct {
 }
 
 // NewRequest returns a request for an absolute http or https URL. Path and query
-// are sent as given, but for bytes that are illegal there. The error is a *URLError.
+// are sent as given, but for bytes that are illegal there. The error is a *URLError, or an
+// *InvalidRequestError for a method that is no token.
 func NewRequest(method, rawURL string) (*Request, error) {
 	t, err := parseTarget(rawURL, false)
 	if err != nil {
@@ -185,7 +190,7 @@ func newRequest(method string, t target) (*Request, error) {
 		method = http.MethodGet
 	}
 	if !isToken(method) {
-		return nil, &URLError{URL: t.url, Reason: "invalid method"}
+		return nil, &InvalidRequestError{Reason: "method " + strconv.Quote(method) + " is not a token"}
 	}
 	return &Request{Method: method, target: t}, nil
 }

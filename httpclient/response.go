@@ -160,7 +160,8 @@ func (r *Response) CodingDefects() []string { return r.codingDefects }
 
 // RequestInfo returns the request that this response answers.
 func (r *Response) RequestInfo() RequestInfo {
-	return RequestInfo{Method: r.Method, URL: r.URL, Header: r.req.sentHeader()}
+	header, _ := r.req.sentHeader()
+	return RequestInfo{Method: r.Method, URL: r.URL, Header: header}
 }
 
 // ContentType returns the media type in lower case, without parameters;

@@ -74,14 +74,19 @@ func (x *exchange) run(stop func() bool) (err error) {
 // more; it may have answered before.
 func isPeerGone(err error) bool {
 	var te *TimeoutError
+	return !errors.Is(err, os.ErrDeadlineExceeded) && !errors.As(err, &te) && !isOwnFault(err)
+}
+
+// isOwnFault reports whether a request could not be written for what is in it, or for
+// who looks on.
+func isOwnFault(err error) bool {
 	var pe *PayloadError
-	return !errors.Is(err, os.ErrDeadlineExceeded) && !errors.As(err, &te) && !errors.As(err, &pe) && !isTeeError(err)
+	return errors.As(err, &pe) || errors.Is(err, ErrInvalidRequest) || isTeeError(err)
 }
 
 func (x *exchange) writeError(err error) error {
-	var pe *PayloadError
 	switch {
-	case errors.As(err, &pe), isTeeError(err):
+	case isOwnFault(err):
 		return err
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return x.req.deadlineError(x.ctx, PhaseWrite, x.req.timeouts().FirstByte)
@@ -100,7 +105,7 @@ func (x *exchange) write() error {
 	forceClose := c.pool != nil && c.pool.cfg.ForceClose
 	b, err := req.appendHead(*buffer, x.out, forceClose)
 	if err != nil {
-		return &PayloadError{Kind: PayloadRequest, Want: -1, Err: err}
+		return err
 	}
 	expects := x.out.body != nil && req.Expect100 > 0 && req.version() != HTTP10
 	inline := x.out.body != nil && !x.out.chunked && x.out.size <= inlineBody

@@ -58,8 +58,10 @@ type Config struct {
 	// NoRetryStale switches off that a request is repeated once when its
 	// kept-alive connection turns out to be closed.
 	NoRetryStale bool
-	// RaiseForStatus makes final responses of status 400 or more an error.
-	RaiseForStatus bool
+	// CheckResponse is called with the final response to a request that has no check
+	// of its own; its error ends the call. nil: all are taken. With
+	// (*Response).RaiseForStatus a status of 400 or more is an error.
+	CheckResponse func(*Response) error
 	// RawRedirects requests the bytes of Location as they are.
 	RawRedirects bool
 	// NoDecompress gives bodies with their content coding.
@@ -287,7 +289,7 @@ func (s *Session) newRequest(method, url string, opts []RequestOption) (*Request
 	p := &pending{rawURL: url, req: req, session: s}
 	for _, o := range opts {
 		if err := o(p); err != nil {
-			return nil, err
+			return nil, req.wrap(err)
 		}
 	}
 	return req, nil
@@ -382,7 +384,7 @@ func newFetch(method, url string, opts []RequestOption) (*Session, *Request, err
 	p := &pending{rawURL: url, req: req}
 	for _, o := range opts {
 		if err := o(p); err != nil {
-			return nil, nil, err
+			return nil, nil, req.wrap(err)
 		}
 	}
 	cfg := Config{Connector: p.connector, SharedConnector: p.connector != nil}

@@ -191,7 +191,7 @@ func (r *Request) appendCredentials(b []byte, toProxy bool) ([]byte, error) {
 	if auth != nil && !r.Header.Has("Authorization") {
 		v, err := auth.Header()
 		if err != nil {
-			return b, err
+			return b, &InvalidRequestError{Reason: "credentials", Err: err}
 		}
 		b = appendField(b, Field{"Authorization", v})
 	}
@@ -237,6 +237,9 @@ func (r *Request) appendCookies(b []byte) []byte {
 	if !hasJar && len(r.Cookies) == 0 || r.Header.Has("Cookie") || len(r.Cookies) == 0 && r.sessionSays("Cookie") {
 		return b
 	}
+	if r.effective.cookiesSent {
+		return append(b, r.effective.cookies...)
+	}
 	start := len(b)
 	b = append(b, "Cookie: "...)
 	empty := len(b)
@@ -253,9 +256,12 @@ func (r *Request) appendCookies(b []byte) []byte {
 		b = appendPair(b, empty, c.Name, c.Value)
 	}
 	if len(b) == empty {
-		return b[:start]
+		b = b[:start]
+	} else {
+		b = append(b, '\r', '\n')
 	}
-	return append(b, '\r', '\n')
+	r.effective.cookiesSent, r.effective.cookies = true, string(b[start:])
+	return b
 }
 
 // dropCookie takes the pairs of that name out of the field value that starts at b[start].
@@ -311,15 +317,15 @@ func (r *Request) appendBodyFields(b []byte, o outgoing) []byte {
 	return b
 }
 
-// sentHeader returns the header as it goes out.
-func (r *Request) sentHeader() http.Header {
+// sentHeader returns the header as it goes out, with an error as far as it can.
+func (r *Request) sentHeader() (http.Header, error) {
 	o, _ := r.plan()
-	b, _ := r.appendHead(nil, o, false)
+	b, err := r.appendHead(nil, o, false)
 	var h head
 	h.raw = b
 	h.fields = h.inline[:0]
 	_ = h.parseFields(bytes.IndexByte(b, '\n')+1, 1, len(b))
-	return h.httpHeader()
+	return h.httpHeader(), err
 }
 
 // errLongBody is the fault of a request's body.
