@@ -7,8 +7,9 @@ import (
 )
 
 // RoundTripper returns the session as an http.RoundTripper: one request, redirects
-// and response cookies left to the http.Client above it, bodies decoded only as the
-// session does, with Content-Encoding and Content-Length then left out.
+// left to the http.Client above it, bodies decoded only as the session does, with
+// Content-Encoding and Content-Length then left out. Its cookies are the session's; an
+// http.Client with a jar of its own wants a session with DummyJar.
 func (s *Session) RoundTripper() http.RoundTripper { return roundTripper{s} }
 
 type roundTripper struct{ s *Session }
@@ -16,29 +17,39 @@ type roundTripper struct{ s *Session }
 // RoundTrip implements http.RoundTripper.
 func (rt roundTripper) RoundTrip(hr *http.Request) (*http.Response, error) {
 	req, err := standardRequest(hr)
+	var resp *Response
+	if err == nil {
+		resp, err = rt.s.Do(hr.Context(), req)
+	}
 	if err != nil {
 		if hr.Body != nil {
-			_ = hr.Body.Close()
+			_ = hr.Body.Close() // whether it was opened or not
 		}
 		return nil, err
 	}
-	resp, err := rt.s.Do(hr.Context(), req)
-	if err != nil {
-		return nil, err
-	}
-	major, minor := resp.Version()
+	return resp.standard(hr)
+}
+
+// standard is r as the answer to hr.
+func (r *Response) standard(hr *http.Request) (*http.Response, error) {
+	major, minor := r.Version()
 	out := &http.Response{
-		Status: resp.statusText(), StatusCode: resp.StatusCode, Proto: resp.Proto,
-		ProtoMajor: major, ProtoMinor: minor, Header: resp.Header().Clone(), Request: hr,
-		ContentLength: resp.Body.length,
+		Status: r.statusText(), StatusCode: r.StatusCode, Proto: r.Proto,
+		ProtoMajor: major, ProtoMinor: minor, Header: r.Header().Clone(), Request: hr,
+		ContentLength: r.Body.length, TLS: r.netConn.TLS(),
 	}
-	if resp.StatusCode == http.StatusSwitchingProtocols {
-		nc, br := resp.Detach()
+	switch {
+	case r.StatusCode == http.StatusSwitchingProtocols:
+		nc, br := r.Detach()
+		if nc == nil {
+			_ = r.Close()
+			return nil, r.req.wrap(ErrBodyClosed)
+		}
 		out.Body = upgraded{Reader: br, WriteCloser: nc}
 		return out, nil
-	}
-	body := &standardBody{resp: resp, out: out}
-	if resp.Body.dec != nil {
+	case hr.Method == http.MethodHead:
+		out.ContentLength, _ = r.head.contentLength()
+	case r.Body.dec != nil:
 		out.Header.Del("Content-Encoding")
 		out.Header.Del("Content-Length")
 		out.ContentLength, out.Uncompressed = -1, true
@@ -47,7 +58,7 @@ func (rt roundTripper) RoundTrip(hr *http.Request) (*http.Response, error) {
 		out.TransferEncoding = []string{"chunked"}
 		out.Header.Del("Transfer-Encoding")
 	}
-	out.Body = body
+	out.Body = &standardBody{resp: r, out: out}
 	return out, nil
 }
 
@@ -72,7 +83,7 @@ func standardRequest(hr *http.Request) (*Request, error) {
 		req.target.hasUser = false
 	}
 	if hr.Body != nil && hr.Body != http.NoBody {
-		req.Body = &standardRequestBody{hr}
+		req.Body = &standardRequestBody{hr: hr}
 		if ct := hr.Header.Get("Content-Type"); ct == "" {
 			req.SkipAutoHeaders = []string{"Content-Type"}
 		}
@@ -81,10 +92,20 @@ func standardRequest(hr *http.Request) (*Request, error) {
 }
 
 // standardRequestBody is the body of an http.Request.
-type standardRequestBody struct{ hr *http.Request }
+type standardRequestBody struct {
+	hr     *http.Request
+	opened bool
+}
 
 func (b *standardRequestBody) Open() (io.ReadCloser, error) {
-	return b.hr.Body, nil
+	if !b.opened {
+		b.opened = true
+		return b.hr.Body, nil
+	}
+	if b.hr.GetBody == nil {
+		return nil, errOneShot
+	}
+	return b.hr.GetBody()
 }
 
 func (b *standardRequestBody) Size() int64 {
@@ -94,7 +115,7 @@ func (b *standardRequestBody) Size() int64 {
 	return -1
 }
 func (b *standardRequestBody) ContentType() string { return b.hr.Header.Get("Content-Type") }
-func (b *standardRequestBody) Replayable() bool    { return false }
+func (b *standardRequestBody) Replayable() bool    { return b.hr.GetBody != nil }
 
 // standardBody is the body of a response, which fills in the trailer at its end.
 type standardBody struct {
