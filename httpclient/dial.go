@@ -35,7 +35,8 @@ type TCPConfig struct {
 	// wait, and fail with ErrTooManyLookups when the time for DNS is over. 0:
 	// 1,000; negative: no limit.
 	MaxLookups int
-	// Family restricts the addresses.
+	// Family restricts the addresses, those of a Resolver of its own and those that
+	// stand in URLs included.
 	Family Family
 
 	// Guard is asked before an address is connected to, and its error keeps it from
@@ -217,7 +218,10 @@ func (j *dialJob) dialAny(ctx context.Context, host string, allowed []netip.Addr
 // resolve returns the addresses of host, which may be one itself.
 func (j *dialJob) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{a.Unmap()}, nil
+		if own := j.c.cfg.Family.of([]netip.Addr{a}); len(own) > 0 {
+			return own, nil
+		}
+		return nil, &DNSError{Host: host, NotFound: true, Err: errNoAddresses}
 	}
 	trace := j.req.effective.trace
 	trace.dnsStart(host)

@@ -22,6 +22,17 @@ const (
 
 func (f Family) network() string { return [...]string{"ip", "ip4", "ip6"}[f] }
 
+// of returns which of the addresses are of the family, those of IPv4 as such.
+func (f Family) of(addrs []netip.Addr) []netip.Addr {
+	own := make([]netip.Addr, 0, len(addrs))
+	for _, a := range addrs {
+		if a = a.Unmap(); f == AnyIP || a.Is4() == (f == IPv4) {
+			own = append(own, a)
+		}
+	}
+	return own
+}
+
 // Resolver finds the addresses of a host.
 type Resolver interface {
 	// Resolve returns the addresses of host, and how long they hold; 0: not known.
@@ -180,7 +191,7 @@ func (d *dnsCache) ask(ctx context.Context, host string, limit time.Duration) *f
 	d.flights[host] = f
 	go func() {
 		addrs, ttl, err := d.resolve(own, host)
-		f.addrs, f.err = checkAnswer(own, host, limit, addrs, err)
+		f.addrs, f.err = checkAnswer(own, host, limit, d.family.of(addrs), err)
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if d.flights[host] == f {
@@ -224,13 +235,9 @@ func checkAnswer(ctx context.Context, host string, limit time.Duration, addrs []
 	case err != nil:
 		return nil, &DNSError{Host: host, Err: err}
 	case len(addrs) == 0:
-		return nil, &DNSError{Host: host, NotFound: true, Err: errors.New("no address")}
+		return nil, &DNSError{Host: host, NotFound: true, Err: errNoAddresses}
 	}
-	unmapped := make([]netip.Addr, len(addrs))
-	for i, a := range addrs {
-		unmapped[i] = a.Unmap()
-	}
-	return unmapped, nil
+	return addrs, nil
 }
 
 // keep remembers an answer: good ones, and that a host does not exist. d.mu is held.

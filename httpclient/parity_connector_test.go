@@ -224,6 +224,28 @@ var connectorRows = []parityRow{
 		if !errors.As(err, &de) || !strings.Contains(de.Err.Error(), "family 2") {
 			t.Error(err)
 		}
+		// A resolver that does not care, and addresses in URLs.
+		srv := mirror(t)
+		port := srv.Addr[strings.LastIndexByte(srv.Addr, ':'):]
+		both := &staticResolver{hosts: map[string][]netip.Addr{"both.test": {netip.MustParseAddr("::1"), netip.MustParseAddr("::ffff:127.0.0.1")}}}
+		for family, ok := range map[Family]bool{IPv4: true, IPv6: false} {
+			c := newTCP(t, TCPConfig{Family: family, Resolver: both})
+			s := newSession(t, Config{Connector: c})
+			for _, host := range []string{"127.0.0.1", "both.test"} {
+				resp, err := s.Get(t.Context(), "http://"+host+port)
+				if err == nil {
+					resp.Release()
+				}
+				if (err == nil) != ok || !ok && !errors.Is(err, ErrConnector) {
+					t.Errorf("%v: %s: %v", family, host, err)
+				}
+			}
+			for _, addrs := range c.CachedHosts() {
+				if len(addrs) != 1 || addrs[0].Is4() != (family == IPv4) {
+					t.Errorf("%v: %v", family, addrs)
+				}
+			}
+		}
 	}},
 	{name: "E/local_addr", prove: func(t *testing.T) {
 		srv := serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RemoteAddr) })
