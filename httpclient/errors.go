@@ -138,6 +138,7 @@ const (
 	PayloadEncoding                         // content coding is broken or expands beyond its limits
 	PayloadTooLarge                         // longer than the limit of a method that needs the whole
 	PayloadRequest                          // the request's own body cannot be sent (again)
+	PayloadCharset                          // a text is not in its charset
 )
 
 func (k PayloadKind) String() string {
@@ -152,6 +153,8 @@ func (k PayloadKind) String() string {
 		return "body is too large"
 	case PayloadRequest:
 		return "request body cannot be sent"
+	case PayloadCharset:
+		return "text is not in its charset"
 	}
 	return "PayloadKind(" + strconv.Itoa(int(k)) + ")"
 }

@@ -190,12 +190,15 @@ var responseRows = []parityRow{
 	}},
 	{name: "G/text", prove: func(t *testing.T) {
 		bodies := map[string][2]string{
-			"GET /latin":  {ok("\xe9", "Content-Type: text/plain; charset=iso-8859-1"), "é"},
-			"GET /meta":   {ok("<meta charset=windows-1251>\xe9", "Content-Type: text/html"), "<meta charset=windows-1251>й"},
-			"GET /bom":    {ok("\xef\xbb\xbfé", "Content-Type: text/html; charset=iso-8859-1"), "é"},
-			"GET /utf":    {ok("é", "Content-Type: text/plain"), "é"},
-			"GET /json":   {ok(`"é"`, "Content-Type: application/json"), `"é"`},
-			"GET /broken": {ok("a\xff", "Content-Type: text/plain; charset=utf-8"), "a\uFFFD"},
+			"GET /latin":    {ok("\xe9", "Content-Type: text/plain; charset=iso-8859-1"), "é"},
+			"GET /meta":     {ok("<meta charset=windows-1251>\xe9", "Content-Type: text/html"), "<meta charset=windows-1251>й"},
+			"GET /bom":      {ok("\xef\xbb\xbfé", "Content-Type: text/html; charset=iso-8859-1"), "é"},
+			"GET /utf":      {ok("é", "Content-Type: text/plain"), "é"},
+			"GET /json":     {ok(`"é"`, "Content-Type: application/json"), `"é"`},
+			"GET /replaced": {ok("a\uFFFD", "Content-Type: text/plain; charset=utf-8"), "a\uFFFD"},
+			"GET /wide":     {ok("\x00a\x00\xe9", "Content-Type: text/plain; charset=utf-16be"), "a\u00e9"},
+			"GET /halved":   {ok("\x00a\xd8\x00", "Content-Type: text/plain; charset=utf-16be"), "a\uFFFD"},
+			"GET /broken":   {ok("a\xff", "Content-Type: text/plain; charset=utf-8"), "a\uFFFD"},
 		}
 		srv := answer(t, func(r string) string {
 			request, _, _ := strings.Cut(r, " HTTP")
@@ -215,8 +218,21 @@ var responseRows = []parityRow{
 		if text, err := resp.TextAs("windows-1251"); err != nil || text != "й" {
 			t.Error(text, err)
 		}
-		if _, err := resp.TextAs("no-such"); err == nil {
-			t.Error("an unknown charset was taken")
+		for _, read := range []func(string) (string, error){resp.TextAs, resp.TextStrict} {
+			if _, err := read("no-such"); err == nil {
+				t.Error("an unknown charset was taken")
+			}
+		}
+		for raw, sound := range map[string]bool{
+			"/utf": true, "/latin": true, "/broken": false, "/replaced": true, "/wide": true, "/halved": false,
+		} {
+			resp, _ := get(t, s, srv.URL+raw)
+			lenient, _ := resp.Text()
+			text, err := resp.TextStrict("")
+			var pe *PayloadError
+			if text != lenient || sound && err != nil || !sound && (!errors.As(err, &pe) || pe.Kind != PayloadCharset) {
+				t.Errorf("%s: %q, %v", raw, text, err)
+			}
 		}
 	}},
 	{name: "G/json", prove: func(t *testing.T) {

@@ -401,6 +401,18 @@ func (r *Response) TextAs(label string) (string, error) {
 	return string(text), errors.Join(err, derr)
 }
 
+// TextStrict is like TextAs, but what cannot be decoded is also an error, a
+// *[PayloadError] of the kind PayloadCharset, which comes with the text.
+func (r *Response) TextStrict(label string) (string, error) {
+	text, err := r.TextAs(label)
+	const replacement = "\uFFFD"
+	// Where the body itself has the character, in UTF-8, nothing was replaced.
+	if err == nil && strings.Count(text, replacement) > bytes.Count(r.body, []byte(replacement)) {
+		err = r.req.wrap(&PayloadError{Kind: PayloadCharset, Got: r.WireBytes(), Want: r.stream.length})
+	}
+	return text, err
+}
+
 // Encoding returns the charset that Text decodes from.
 func (r *Response) Encoding() string {
 	b, _ := r.Bytes()
