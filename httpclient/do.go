@@ -7,8 +7,6 @@ import (
 	"os"
 	"strconv"
 	"time"
-
-	"golang.org/x/net/http/httpproxy"
 )
 
 // Do sends req, follows redirects, and returns the final response. The caller must
@@ -154,8 +152,8 @@ func (s *Session) chooseProxy(req *Request) (err error) {
 		e.proxy = req.Proxy
 	case s.cfg.Proxy != nil:
 		e.proxy, err = s.cfg.Proxy(req)
-	case s.cfg.TrustEnv:
-		e.proxy, err = httpproxy.FromEnvironment().ProxyFunc()(req.target.toURL())
+	case s.envProxy != nil:
+		e.proxy, err = s.envProxy(req.target.toURL())
 	}
 	if err != nil {
 		return &ProxyConnectionError{Err: err}

@@ -224,6 +224,13 @@ var sessionRows = []parityRow{
 		if _, err := s.Get(t.Context(), "http://direct.test/"); !errors.Is(err, ErrDNS) {
 			t.Error("NO_PROXY is not honoured:", err)
 		}
+		has(t, fetch(t, s, mirror(t).URL), "GET / HTTP/1.1") // of a loopback address, directly
+		t.Setenv("HTTP_PROXY", "ftp://x.test")
+		has(t, fetch(t, s, "http://example.test/x"), "GET http://example.test/x HTTP/1.1")
+		has(t, fetch(t, s.With(Timeout{}), "http://example.test/x"), "GET http://example.test/x HTTP/1.1")
+		if _, err := newSession(t, Config{TrustEnv: true}).Get(t.Context(), "http://example.test/"); !errors.Is(err, ErrProxyConnection) {
+			t.Error("a proxy of an unknown kind:", err)
+		}
 	}},
 	{name: "A/request_class", reason: "there are no subclasses; middleware serves"},
 	{name: "A/unclosed_warnings", reason: "no collector tells of leaks; Connector.Stats shows held slots, and the tests end with none"},

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+
+	"golang.org/x/net/http/httpproxy"
 )
 
 // DefaultUserAgent is sent when nothing else is said.
@@ -70,8 +72,9 @@ type Config struct {
 	// Proxy chooses the proxy for a request; nil: see TrustEnv. A nil URL: none.
 	// Schemes are http, https, socks5 (the client resolves) and socks5h (the proxy does).
 	Proxy func(*Request) (*url.URL, error)
-	// TrustEnv takes proxies from HTTP_PROXY, HTTPS_PROXY and NO_PROXY. For
-	// credentials of a .netrc see Netrc.
+	// TrustEnv takes proxies from HTTP_PROXY, HTTPS_PROXY and NO_PROXY, as they are
+	// when the session is made. Hosts called localhost and loopback addresses are
+	// connected to directly. For credentials of a .netrc see Netrc.
 	TrustEnv bool
 
 	// MaxBody is how many decoded bytes AppendBody, Bytes and Text give. 0: 32
@@ -120,6 +123,7 @@ type Session struct {
 	block     []byte     // defaults as they are sent
 	secrets   bool       // defaults name Authorization or Cookie
 	handler   Handler
+	envProxy  func(*url.URL) (*url.URL, error) // of Config.TrustEnv
 	closed    atomic.Bool
 }
 
@@ -150,6 +154,9 @@ func New(cfg Config) (*Session, error) {
 	s.settings.complete(cfg.SkipAutoHeaders)
 	if s.cfg.MarshalJSON == nil {
 		s.cfg.MarshalJSON = json.Marshal
+	}
+	if s.cfg.TrustEnv {
+		s.envProxy = httpproxy.FromEnvironment().ProxyFunc()
 	}
 	_, s.noCookies = s.jar.(DummyJar)
 	s.setDefaults()
@@ -259,7 +266,8 @@ func (s *Session) With(t Timeout, m ...Middleware) *Session {
 	cfg.Timeout = t.or(&s.cfg.Timeout)
 	return &Session{
 		cfg: cfg, settings: s.settings, jar: s.jar, noCookies: s.noCookies,
-		defaults: s.defaults, block: s.block, secrets: s.secrets, handler: wrapHandler(s.handler, m),
+		defaults: s.defaults, block: s.block, secrets: s.secrets,
+		handler: wrapHandler(s.handler, m), envProxy: s.envProxy,
 	}
 }
 
