@@ -30,6 +30,11 @@ type JarConfig struct {
 	// their cookies are refused, and counted.
 	AllowIP bool
 
+	// TrustHTTP reports whether a URL that is not https is as good as one for Secure
+	// cookies, such as that of a server on the same machine. It must not change the
+	// URL. nil: none is.
+	TrustHTTP func(*url.URL) bool
+
 	// PublicSuffix says under which domains people register their own, so that no
 	// site can set a cookie for all of them. nil: the list of
 	// golang.org/x/net/publicsuffix.
@@ -110,6 +115,7 @@ type JarStats struct {
 // goroutines. There is nothing to close.
 type Jar struct {
 	allowIP     bool
+	trustHTTP   func(*url.URL) bool // nil: nobody
 	suffixes    cookiejar.PublicSuffixList
 	maxCookies  int
 	perDomain   int
@@ -148,6 +154,7 @@ type cookie struct {
 func NewCookieJar(cfg JarConfig) *Jar {
 	j := &Jar{
 		allowIP:     cfg.AllowIP,
+		trustHTTP:   cfg.TrustHTTP,
 		suffixes:    cfg.PublicSuffix,
 		maxCookies:  int(min(limitOr(int64(cfg.MaxCookies), DefaultMaxCookies), math.MaxInt)),
 		perDomain:   int(min(limitOr(int64(cfg.MaxPerDomain), DefaultMaxCookiesPerDomain), math.MaxInt)),
@@ -179,7 +186,7 @@ func (j *Jar) origin(u *url.URL) (o origin, ok bool) {
 	if !ok {
 		return o, false
 	}
-	o = origin{host: host, key: host, path: u.EscapedPath(), secure: isSecure(u.Scheme)}
+	o = origin{host: host, key: host, path: u.EscapedPath(), secure: isSecure(u.Scheme) || j.trustHTTP != nil && j.trustHTTP(u)}
 	if o.path == "" || o.path[0] != '/' {
 		o.path = "/"
 	}

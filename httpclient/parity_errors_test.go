@@ -248,6 +248,14 @@ var otherRows = []parityRow{
 		if len(jar.Cookies(u)) != 2 {
 			t.Error(jar.Cookies(u))
 		}
+		trusting := NewCookieJar(JarConfig{TrustHTTP: func(u *url.URL) bool { return u.Host == "localhost:8080" }})
+		local, foreign := mustURL(t, "http://localhost:8080/"), mustURL(t, "http://localhost:8081/")
+		for u, want := range map[*url.URL]string{local: "tls=1", foreign: ""} {
+			trusting.SetFromHeader(u, []string{"tls=1; Secure"})
+			if got := string(trusting.AppendHeader(nil, u)); got != want {
+				t.Errorf("%v: %q, want %q", u, got, want)
+			}
+		}
 	}},
 	{name: "K/save_load", prove: func(t *testing.T) {
 		var b strings.Builder
