@@ -117,27 +117,29 @@ func (s *Session) mayRetry(req *Request, err error) bool {
 
 // check refuses what cannot be sent or contradicts itself.
 func (r *Request) check() error {
+	invalid := func(text string) error { return &InvalidRequestError{Reason: text} }
 	for _, f := range r.Header {
 		if !validField(f) {
-			return &InvalidRequestError{Reason: "header field " + strconv.Quote(f.Name) + " cannot be sent"}
+			return invalid("header field " + strconv.Quote(f.Name) + " cannot be sent")
 		}
 	}
-	contradiction := func(text string) error { return &InvalidRequestError{Reason: text} }
 	hasAuth := r.Header.Has("Authorization")
 	_, inURL := r.target.credentials()
 	switch {
 	case r.Auth != nil && hasAuth:
-		return contradiction("Auth together with an Authorization field")
+		return invalid("Auth together with an Authorization field")
 	case r.Auth != nil && inURL:
-		return contradiction("Auth together with credentials in the URL")
+		return invalid("Auth together with credentials in the URL")
 	case len(r.Cookies) > 0 && r.Header.Has("Cookie"):
-		return contradiction("Cookies together with a Cookie field")
+		return invalid("Cookies together with a Cookie field")
 	case r.Insecure && r.TLS != nil:
-		return contradiction("Insecure together with TLS settings")
+		return invalid("Insecure together with TLS settings")
+	case r.Compress != "" && r.Compress != Deflate && r.Compress != Gzip && r.Compress != Zstd:
+		return invalid("unknown Compression " + strconv.Quote(string(r.Compress)))
 	case r.Compress != "" && r.Header.Has("Content-Encoding"):
-		return contradiction("Compress together with a Content-Encoding field")
+		return invalid("Compress together with a Content-Encoding field")
 	case r.Chunked && (r.Header.Has("Transfer-Encoding") || r.Header.Has("Content-Length")):
-		return contradiction("Chunked together with a Transfer-Encoding or Content-Length field")
+		return invalid("Chunked together with a Transfer-Encoding or Content-Length field")
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -205,6 +206,37 @@ var connectorRows = []parityRow{
 		if n := none.asked.Load(); n != 2 {
 			t.Errorf("asked %d times without cache", n)
 		}
+		// Each connection begins with the next of several addresses.
+		ring := &staticResolver{hosts: map[string][]netip.Addr{"ring.test": {netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3")}}}
+		var order []string
+		s = newSession(t, Config{Connector: newTCP(t, TCPConfig{Resolver: ring, HappyEyeballs: -1, PoolConfig: PoolConfig{ForceClose: true},
+			Dial: func(ctx context.Context, a netip.AddrPort) (net.Conn, error) {
+				order = append(order, a.Addr().String())
+				var d net.Dialer
+				return d.DialContext(ctx, "tcp", srv.Addr)
+			}})})
+		for range 4 {
+			fetch(t, s, "http://ring.test")
+		}
+		if got := strings.Join(order, " "); got != "127.0.0.1 127.0.0.2 127.0.0.3 127.0.0.1" {
+			t.Error(got)
+		}
+		// A failure is told to all who wait for it, and not kept.
+		lost := &failingResolver{delay: 20 * time.Millisecond}
+		s = newSession(t, Config{Connector: newTCP(t, TCPConfig{Resolver: lost})})
+		for range 2 {
+			for range 3 {
+				wg.Go(func() {
+					if _, err := s.Get(t.Context(), "http://lost.test"); !errors.Is(err, io.ErrNoProgress) || !errors.Is(err, ErrDNS) {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+		}
+		if n := lost.asked.Load(); n != 2 {
+			t.Errorf("asked %d times what fails", n)
+		}
 	}},
 	{name: "E/resolver", prove: func(t *testing.T) {
 		srv := mirror(t)
@@ -349,6 +381,21 @@ var connectorRows = []parityRow{
 		if _, tcp := c.NetConn().(*net.TCPConn); !tcp || c.TLS() != nil || c.Proto() != "HTTP/1.1" {
 			t.Error(c.NetConn())
 		}
+		srv := tlsServer(t)
+		p := newTCP(t, TCPConfig{TLS: rootsOf(srv)})
+		for version, proto := range map[Version]string{HTTP11: "HTTP/1.1", HTTP2: "HTTP/2.0"} {
+			req := mustRequest(t, srv.URL)
+			req.Version = version
+			c, err := p.Connect(t.Context(), req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, secure := c.NetConn().(*tls.Conn); !secure || c.TLS() == nil || !c.TLS().HandshakeComplete || c.Proto() != proto {
+				t.Error(version, c.NetConn(), c.TLS(), c.Proto())
+			}
+			_ = c.Close()
+		}
+		_ = p.Close()
 	}},
 	{name: "F/close", prove: func(t *testing.T) {
 		var p *TCPConnector
@@ -393,6 +440,18 @@ var connectorRows = []parityRow{
 		}
 	}},
 	{name: "F/unclosed_warning", reason: "no collector tells of leaks; Connector.Stats shows held slots"},
+}
+
+// failingResolver fails, and counts how often.
+type failingResolver struct {
+	delay time.Duration
+	asked atomic.Int64
+}
+
+func (r *failingResolver) Resolve(context.Context, string, Family) ([]netip.Addr, time.Duration, error) {
+	r.asked.Add(1)
+	time.Sleep(r.delay)
+	return nil, 0, io.ErrNoProgress
 }
 
 type familyResolver struct{}

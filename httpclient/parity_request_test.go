@@ -2,7 +2,7 @@ package httpclient
 
 import (
 	"bufio"
-	"compress/zlib"
+	"bytes"
 	"crypto/sha256"
 	"crypto/tls"
 	"errors"
@@ -149,21 +149,29 @@ var requestRows = []parityRow{
 	{name: "C/allow_redirects", prove: proveRedirects},
 	{name: "C/compress", prove: func(t *testing.T) {
 		srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			zr, err := zlib.NewReader(r.Body)
-			if err != nil {
-				t.Error(err)
-				return
+			coded, _ := io.ReadAll(r.Body)
+			plain, err := Decode(nil, coded, r.Header.Get("Content-Encoding"), 0)
+			if err != nil || bytes.Equal(plain, coded) {
+				t.Errorf("%d bytes of %d, %v", len(coded), len(plain), err)
 			}
 			w.Header().Set("X-Coding", r.Header.Get("Content-Encoding")+" "+strings.Join(r.TransferEncoding, ","))
-			_, _ = io.Copy(w, zr)
+			_, _ = w.Write(plain)
 		})
 		s := newSession(t, Config{})
-		resp, err := s.Post(t.Context(), srv.URL, StringBody("squeeze"), Compress(Deflate))
-		if err != nil {
-			t.Fatal(err)
+		long := strings.Repeat("squeeze ", 50_000)
+		for _, c := range []Compression{Deflate, Gzip, Zstd} {
+			for _, text := range []string{"squeeze", long} {
+				resp, err := s.Post(t.Context(), srv.URL, StringBody(text), Compress(c))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, _ := resp.Text(); got != text || resp.HeaderValue("X-Coding") != string(c)+" chunked" {
+					t.Errorf("%s: %d of %d bytes, %s", c, len(got), len(text), resp.HeaderValue("X-Coding"))
+				}
+			}
 		}
-		if text, _ := resp.Text(); text != "squeeze" || resp.HeaderValue("X-Coding") != "deflate chunked" {
-			t.Error(text, resp.HeaderValue("X-Coding"))
+		if _, err := s.Post(t.Context(), srv.URL, StringBody("x"), Compress("lzw")); !errors.Is(err, ErrInvalidRequest) {
+			t.Error("an unknown coding was taken:", err)
 		}
 		if _, err := s.Post(t.Context(), srv.URL, StringBody("x"), Compress(Gzip), Header("Content-Encoding", "gzip")); !errors.Is(err, ErrInvalidRequest) {
 			t.Error("two codings were taken")
@@ -370,7 +378,7 @@ func proveProxy(t *testing.T) {
 	secure := tlsServer(t)
 	roots := &tls.Config{RootCAs: secure.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
 	var connects []string
-	proxy := serveRaw(t, func(s *rawServer, c net.Conn) {
+	serveProxy := func(s *rawServer, c net.Conn) {
 		r := bufio.NewReader(c)
 		req, err := http.ReadRequest(r)
 		if err != nil {
@@ -395,7 +403,8 @@ func proveProxy(t *testing.T) {
 		default:
 			_, _ = io.WriteString(c, ok(req.RequestURI))
 		}
-	})
+	}
+	proxy := serveRaw(t, serveProxy)
 	u, _ := url.Parse(proxy.URL)
 	s := newSession(t, Config{})
 	auth := ProxyAuth(&BasicAuth{Login: "u", Password: "p"})
@@ -419,6 +428,18 @@ func proveProxy(t *testing.T) {
 	bad, _ := url.Parse("gopher://x")
 	if _, err := s.Get(t.Context(), secure.URL, Proxy(bad)); !errors.Is(err, ErrProxyConnection) {
 		t.Error(err)
+	}
+	// The same over TLS, which the connector's settings are for.
+	hidden := serveRaw(t, func(s *rawServer, c net.Conn) { serveProxy(s, tls.Server(c, secure.TLS.Clone())) })
+	over := &url.URL{Scheme: "https", Host: hidden.Addr, User: url.UserPassword("u", "p")}
+	s = newSession(t, Config{Connector: newTCP(t, TCPConfig{TLS: roots})})
+	for target, want := range map[string]string{secure.URL: "secure HTTP/1.1", "http://plain.test/x?y": "http://plain.test/x?y"} {
+		if got := fetch(t, s, target, Proxy(over)); got != want {
+			t.Errorf("over TLS: %q", got)
+		}
+	}
+	if _, err := newSession(t, Config{}).Get(t.Context(), secure.URL, Proxy(over)); !errors.Is(err, ErrProxyConnection) || !errors.Is(err, ErrCertificate) {
+		t.Error("an unknown certificate of a proxy:", err)
 	}
 	socks := serveRaw(t, serveSOCKS)
 	for _, scheme := range []string{"socks5", "socks5h"} {

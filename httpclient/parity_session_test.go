@@ -343,6 +343,14 @@ var sessionRows = []parityRow{
 		if !s.Closed() || c.Closed() {
 			t.Error("detached session is open, or its connector closed")
 		}
+		srv := mirror(t)
+		if _, err := s.Get(t.Context(), srv.URL); !errors.Is(err, ErrSessionClosed) {
+			t.Error(err)
+		}
+		if _ = s.Close(); c.Closed() {
+			t.Error("a detached connector was closed")
+		}
+		fetch(t, newSession(t, Config{Connector: c}), srv.URL)
 	}},
 	{name: "B/context_manager", reason: "defer s.Close()"},
 	{name: "B/interop", prove: func(t *testing.T) {
