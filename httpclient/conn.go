@@ -48,6 +48,7 @@ type link struct {
 	expires          time.Time
 	neighbours[link]       // among the idle, the busy or the doomed
 	above, below     *link // in the lane's stack of idle ones
+	handed           *handed
 
 	// serverLimit is what the last response's Keep-Alive field allows; 0: nothing said.
 	serverLimit time.Duration

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"net"
 	"net/url"
+	"runtime"
 	"strconv"
 	"time"
 )
@@ -135,4 +136,48 @@ type PoolConfig struct {
 	KeepAlive time.Duration
 	// ForceClose closes each connection after one request. It excludes KeepAlive.
 	ForceClose bool
+	// Stacks keeps with each connection that is handed out the stack of who got it,
+	// for [Pool.Held]. It takes its time, and is for finding what is not released.
+	Stacks bool
+}
+
+// HeldConn is a connection that is handed out.
+type HeldConn struct {
+	Key ConnKey
+	// Since and Stack tell since when, and to whom, at most 8 KiB; zero without
+	// PoolConfig.Stacks.
+	Since time.Time
+	Stack string
+}
+
+// Held lists the connections that are handed out, the longest first: a response that is
+// neither read to its end nor released stays in the list, and keeps its slot.
+func (p *Pool) Held() []HeldConn {
+	p.mu.Lock()
+	defer p.unlock()
+	var list []HeldConn
+	for c := p.busy.first; c != nil; c = c.next {
+		h := HeldConn{Key: c.lane.key}
+		if c.handed != nil {
+			h.Since, h.Stack = c.handed.at, string(c.handed.stack)
+		}
+		list = append(list, h)
+	}
+	return list
+}
+
+// handed is when and to whom a connection was handed out.
+type handed struct {
+	at    time.Time
+	stack []byte
+}
+
+const maxStack = 8 << 10
+
+func (p *Pool) noteStack(c *link) {
+	h := &handed{time.Now(), make([]byte, maxStack)}
+	h.stack = h.stack[:runtime.Stack(h.stack, false)]
+	p.mu.Lock()
+	defer p.unlock()
+	c.handed = h
 }

@@ -172,6 +172,9 @@ func (p *Pool) Connect(ctx context.Context, req *Request) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.cfg.Stacks {
+		p.noteStack(c)
+	}
 	return &Conn{link: c}, nil
 }
 
@@ -556,6 +559,7 @@ func (p *Pool) release(c *link) {
 	p.mu.Lock()
 	defer p.unlock()
 	p.busy.remove(c)
+	c.handed = nil
 	ep := c.lane.ep
 	switch {
 	case c.h2 != nil:

@@ -278,3 +278,31 @@ func TestPoolCloseFailsWaiters(t *testing.T) {
 		}
 	})
 }
+
+// TestPoolHeld: the pool tells who has not let go of a connection.
+func TestPoolHeld(t *testing.T) {
+	srv := answer(t, func(string) string { return ok(string(make([]byte, 1<<20))) })
+	for _, stacks := range []bool{false, true} {
+		c := newTCP(t, TCPConfig{PoolConfig: PoolConfig{Stacks: stacks}})
+		s := newSession(t, Config{Connector: c})
+		if held := c.Held(); len(held) != 0 {
+			t.Errorf("%+v", held)
+		}
+		forget := func() *Response {
+			resp, err := s.Get(t.Context(), srv.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return resp
+		}
+		resp := forget()
+		held := c.Held()
+		if len(held) != 1 || held[0].Key.Addr() != srv.Addr || strings.Contains(held[0].Stack, "TestPoolHeld") != stacks || held[0].Since.IsZero() == stacks {
+			t.Errorf("stacks %v: %+v", stacks, held)
+		}
+		_, _ = resp.Bytes()
+		if held := c.Held(); len(held) != 0 {
+			t.Errorf("after the end: %+v", held)
+		}
+	}
+}
