@@ -35,10 +35,14 @@ type WSOptions struct {
 	// Origin is the Origin field of the handshake; empty: none.
 	Origin string
 
-	// Compress offers permessage-deflate (RFC 7692) with a window of this many
-	// bits, 9 to 15. Windows are not kept from message to message, on either side,
-	// so that an idle socket holds none. 0: no compression.
+	// Compress offers permessage-deflate (RFC 7692) with windows of at most this many
+	// bits, 9 to 15, for both directions. 0: no compression.
 	Compress int
+	// NoContextTakeover has each message compressed by itself, both ways. Otherwise
+	// messages may refer to those before them, if the server agrees: many short ones
+	// that are alike become much shorter, and the socket keeps the windows, up to 32
+	// KiB once something was received, and about a MiB once something was sent.
+	NoContextTakeover bool
 
 	// MaxMessage is the greatest message received, in bytes after inflating; a
 	// longer one ends the socket with WSMessageTooBig. As much may wait to be
@@ -138,7 +142,8 @@ type WebSocket struct {
 	marshal     func(any) ([]byte, error)
 	subprotocol string
 	extensions  string
-	deflater    *wsDeflater // under out; nil: not negotiated
+	deflater    *wsDeflater // under out; nil: not agreed on
+	inflater    *wsInflater // of the reader; nil likewise
 
 	out       chan struct{} // held by who writes; of capacity 1
 	outBuf    []byte        // under out

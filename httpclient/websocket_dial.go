@@ -6,14 +6,10 @@ import (
 	"crypto/rand"
 	"crypto/sha1"
 	"encoding/base64"
-	"errors"
 	"net"
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/gobwas/httphead"
-	"github.com/gobwas/ws/wsflate"
 )
 
 // DialWebSocket opens a WebSocket at a ws, wss, http or https URL. The handshake is
@@ -137,20 +133,8 @@ func prepareHandshake(req *Request, opts WSOptions, key string) {
 		h.Set("Sec-WebSocket-Protocol", strings.Join(opts.Protocols, ", "))
 	}
 	if opts.Compress != 0 {
-		h.Set("Sec-WebSocket-Extensions", deflateOffer(opts.Compress))
+		h.Set("Sec-WebSocket-Extensions", opts.deflateOffer())
 	}
-}
-
-// deflateOffer is RFC 7692 section 7.1.
-func deflateOffer(bits int) string {
-	offer := wsflate.Parameters{ServerNoContextTakeover: true, ClientNoContextTakeover: true, ClientMaxWindowBits: 1}
-	if bits < 15 {
-		offer.ServerMaxWindowBits = wsflate.WindowBits(bits)
-		offer.ClientMaxWindowBits = wsflate.WindowBits(bits)
-	}
-	var b strings.Builder
-	_, _ = httphead.WriteOptions(&b, []httphead.Option{offer.Option()})
-	return b.String()
 }
 
 // accept looks whether the response opens the socket, and on what terms. It
@@ -170,33 +154,15 @@ func (w *WebSocket) accept(resp *Response, key string) (reason string) {
 		return "the subprotocol was not offered"
 	}
 	w.extensions = strings.Join(resp.HeaderValues("Sec-WebSocket-Extensions"), ", ")
-	if err := w.acceptExtensions(); err != nil {
+	if w.extensions == "" {
+		return ""
+	}
+	send, receive, err := w.opts.agreeDeflate(w.extensions)
+	if err != nil {
 		return err.Error()
 	}
+	w.deflater, w.inflater = &wsDeflater{wsWindow: send}, &wsInflater{wsWindow: receive}
 	return ""
-}
-
-func (w *WebSocket) acceptExtensions() error {
-	if w.extensions == "" {
-		return nil
-	}
-	options, ok := httphead.ParseOptions([]byte(w.extensions), nil)
-	if !ok || len(options) != 1 || w.opts.Compress == 0 || string(options[0].Name) != wsflate.ExtensionName {
-		return errors.New("the extensions were not offered")
-	}
-	var p wsflate.Parameters
-	if err := p.Parse(options[0]); err != nil {
-		return err
-	}
-	if !p.ServerNoContextTakeover {
-		return errors.New("the server insists on keeping its compression window")
-	}
-	window := w.opts.Compress
-	if b := int(p.ClientMaxWindowBits); b > 1 {
-		window = min(window, b)
-	}
-	w.deflater = &wsDeflater{window: 1 << window}
-	return nil
 }
 
 // hasToken looks for a token, in lower case, in the lists of a field's values.

@@ -126,7 +126,7 @@ func TestWebSocketHandshakeRefused(t *testing.T) {
 				_, _ = io.WriteString(conn, "Content-Length: 4\r\n\r\nbody")
 			})
 			s := newSession(t, Config{})
-			w, err := s.DialWebSocket(t.Context(), srv.URL, &WSOptions{Protocols: []string{"mine"}, Compress: 15})
+			w, err := s.DialWebSocket(t.Context(), srv.URL, &WSOptions{Protocols: []string{"mine"}, Compress: 15, NoContextTakeover: true})
 			var he *WSHandshakeError
 			if w != nil || !errors.Is(err, ErrWSHandshake) || !errors.As(err, &he) || he.StatusCode != tc.status || he.Header.Get("Upgrade") == "" {
 				t.Errorf("%v", err)

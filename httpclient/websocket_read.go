@@ -12,16 +12,13 @@ import (
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsflate"
 	"github.com/gobwas/ws/wsutil"
-	"github.com/klauspost/compress/flate"
 )
 
 // wsReader takes messages from the connection. It belongs to one goroutine.
 type wsReader struct {
-	ws       *WebSocket
-	frames   wsutil.Reader
-	state    wsflate.MessageState
-	inflater *wsflate.Reader
-	coded    codedMessage // what inflater reads
+	ws     *WebSocket
+	frames wsutil.Reader
+	state  wsflate.MessageState
 }
 
 // errPeerClosed ends reading after a close frame.
@@ -32,12 +29,6 @@ var (
 	errInvalidText   = errors.New("text message is not UTF-8")
 	errMessageTooBig = errors.New("message exceeds MaxMessage")
 )
-
-// errBadDeflate wraps what is wrong with a compressed message.
-type errBadDeflate struct{ err error }
-
-func (e errBadDeflate) Error() string { return "compressed message: " + e.err.Error() }
-func (e errBadDeflate) Unwrap() error { return e.err }
 
 // wireSource notes that something has come.
 type wireSource struct {
@@ -65,7 +56,7 @@ func (w *WebSocket) readLoop(br *bufio.Reader) {
 		// What it declares, to be refused before it is read. Compressing may add a little.
 		MaxMessageSize: max(w.opts.MaxMessage+w.opts.MaxMessage>>10, w.opts.MaxMessage, wsMaxControl),
 	}
-	if w.deflater != nil {
+	if w.inflater != nil {
 		r.frames.State = r.frames.State.Set(ws.StateExtended)
 		r.frames.Extensions = []wsutil.RecvExtension{&r.state}
 	}
@@ -126,37 +117,13 @@ func (r *wsReader) message(first ws.Header) ([]byte, error) {
 	if !r.state.IsCompressed() {
 		return r.readAll(&r.frames, min(first.Length, 64<<10)) // what it declares need not come
 	}
-	r.coded = codedMessage{r: &r.frames}
-	if r.inflater == nil {
-		r.inflater = wsflate.NewReader(&r.coded, newInflater)
-	} else {
-		r.inflater.Reset(&r.coded)
-	}
-	data, err := r.readAll(r.inflater, 2*min(first.Length, 32<<10))
-	switch {
-	case r.coded.err != nil:
-		return nil, r.coded.err
-	case err == errMessageTooBig:
+	data, err := r.ws.inflater.inflate(&r.frames, func(src io.Reader) ([]byte, error) {
+		return r.readAll(src, 2*min(first.Length, 32<<10))
+	})
+	if err != nil {
 		return nil, err
-	case err != nil:
-		return nil, errBadDeflate{err}
 	}
 	return data, r.frames.Discard() // what follows a final block
-}
-
-// codedMessage keeps the error of reading a compressed message, to be told from
-// those of inflating it.
-type codedMessage struct {
-	r   io.Reader
-	err error
-}
-
-func (c *codedMessage) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	if err != nil && err != io.EOF {
-		c.err = err
-	}
-	return n, err
 }
 
 func (r *wsReader) readAll(src io.Reader, guess int64) ([]byte, error) {
@@ -178,16 +145,6 @@ func (r *wsReader) readAll(src io.Reader, guess int64) ([]byte, error) {
 			return nil, err
 		}
 	}
-}
-
-// newInflater makes what inflates one message after the other.
-func newInflater(src io.Reader) wsflate.Decompressor { return &wsInflater{flate.NewReader(src)} }
-
-type wsInflater struct{ io.ReadCloser }
-
-// Reset makes wsflate use it again.
-func (f *wsInflater) Reset(src io.Reader) {
-	_ = f.ReadCloser.(flate.Resetter).Reset(src, nil) // fails on dictionaries only
 }
 
 // control acts on a control frame.

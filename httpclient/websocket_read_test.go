@@ -320,11 +320,12 @@ func FuzzWebSocketFrames(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(frames(ws.NewTextFrame([]byte("hello")), ws.NewPingFrame([]byte("p")), ws.NewCloseFrame(ws.NewCloseFrameBody(1000, "x"))), false)
-	f.Add(frames(ws.NewFrame(ws.OpText, false, []byte("a")), ws.NewPongFrame(nil), ws.NewFrame(ws.OpContinuation, true, []byte("b"))), false)
-	f.Add(frames(compressed, compressed), true)
-	f.Add([]byte{0x81, 0x7f, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, false)
-	f.Fuzz(func(t *testing.T, input []byte, deflate bool) {
+	f.Add(frames(ws.NewTextFrame([]byte("hello")), ws.NewPingFrame([]byte("p")), ws.NewCloseFrame(ws.NewCloseFrameBody(1000, "x"))), false, false)
+	f.Add(frames(ws.NewFrame(ws.OpText, false, []byte("a")), ws.NewPongFrame(nil), ws.NewFrame(ws.OpContinuation, true, []byte("b"))), false, false)
+	f.Add(frames(compressed, compressed), true, false)
+	f.Add(frames(compressed, compressed, ws.NewTextFrame([]byte("plain")), compressed), true, true)
+	f.Add([]byte{0x81, 0x7f, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, false, false)
+	f.Fuzz(func(t *testing.T, input []byte, deflate, kept bool) {
 		client, server := net.Pipe()
 		go func() {
 			_, _ = server.Write(input)
@@ -333,7 +334,8 @@ func FuzzWebSocketFrames(f *testing.F) {
 		go func() { _, _ = io.Copy(io.Discard, server) }()
 		w := newWebSocket(WSOptions{MaxMessage: 10_000, CloseTimeout: time.Second, NoAutoPing: true}, json.Marshal)
 		if deflate {
-			w.deflater = &wsDeflater{window: 512}
+			window := wsWindow{9, kept}
+			w.deflater, w.inflater = &wsDeflater{wsWindow: window}, &wsInflater{wsWindow: window}
 		}
 		w.run(client, bufio.NewReader(client))
 		for m, err := range w.Messages(context.Background()) {

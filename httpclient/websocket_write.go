@@ -5,20 +5,14 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/gobwas/ws"
-	"github.com/gobwas/ws/wsflate"
-	"github.com/klauspost/compress/flate"
 )
 
-const (
-	wsKeepBuffer  = 64 << 10 // bytes of write buffer kept between messages
-	wsDeflateFrom = 128      // shorter messages are not worth compressing
-)
+const wsKeepBuffer = 64 << 10 // bytes of write buffer kept between messages
 
 // send sends a message in one frame.
 func (w *WebSocket) send(ctx context.Context, op ws.OpCode, data []byte) error {
@@ -27,7 +21,7 @@ func (w *WebSocket) send(ctx context.Context, op ws.OpCode, data []byte) error {
 	}
 	defer w.unlockOut()
 	h := ws.Header{Fin: true, OpCode: op}
-	if w.deflater != nil && len(data) >= wsDeflateFrom {
+	if w.deflater.deflates(len(data)) {
 		compressed, err := w.deflater.deflate(data)
 		if err != nil {
 			return err
@@ -132,38 +126,4 @@ func (g *writeGuard) finish() {
 	if g.over = true; g.cut {
 		_ = g.conn.SetWriteDeadline(time.Time{})
 	}
-}
-
-// wsDeflater compresses messages, each by itself.
-type wsDeflater struct {
-	window int // bytes
-	buf    bytes.Buffer
-	w      *wsflate.Writer
-}
-
-// deflate returns data compressed, valid until the next call.
-func (d *wsDeflater) deflate(data []byte) ([]byte, error) {
-	if d.buf.Cap() > wsKeepBuffer {
-		d.buf = bytes.Buffer{}
-	}
-	d.buf.Reset()
-	if d.w == nil {
-		fw, err := flate.NewWriterWindow(&d.buf, d.window)
-		if err != nil {
-			return nil, err
-		}
-		d.w = wsflate.NewWriter(&d.buf, func(w io.Writer) wsflate.Compressor {
-			fw.Reset(w)
-			return fw
-		})
-	} else {
-		d.w.Reset(&d.buf)
-	}
-	if _, err := d.w.Write(data); err != nil {
-		return nil, err
-	}
-	if err := d.w.Flush(); err != nil {
-		return nil, err
-	}
-	return d.buf.Bytes(), nil
 }
