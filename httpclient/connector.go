@@ -77,10 +77,14 @@ func (r *Request) connKey() ConnKey {
 // proxyAuthHash tells apart requests that show different credentials or header
 // fields to the proxy.
 func (r *Request) proxyAuthHash(proxy *url.URL) string {
-	if proxy.User == nil && r.ProxyAuth == nil && len(r.ProxyHeader) == 0 {
+	digest := r.proxyDigest.isFor(r)
+	if proxy.User == nil && r.ProxyAuth == nil && len(r.ProxyHeader) == 0 && !digest {
 		return ""
 	}
 	h := sha256.New()
+	if digest {
+		h.Write([]byte("Digest " + r.proxyDigest.login + ":" + r.proxyDigest.password))
+	}
 	if proxy.User != nil {
 		h.Write([]byte(proxy.User.String()))
 	}

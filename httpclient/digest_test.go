@@ -1,10 +1,13 @@
 package httpclient
 
 import (
+	"bufio"
+	"crypto/md5"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -35,20 +38,20 @@ func TestDigestAnswer(t *testing.T) {
 			"Mufasa", "CircleOfLife", "/dir/index.html", "", "1949323746fe6a43ef61f9606e7febea", `username="Mufasa"`,
 		},
 	} {
-		c := digestChallengeOf([]string{v.challenge})
-		if c == nil {
-			t.Errorf("%s: not understood", v.name)
+		c, err := digestChallengeOf([]string{v.challenge}, 401)
+		if c == nil || err != nil {
+			t.Errorf("%s: not understood: %v", v.name, err)
 			continue
 		}
-		got := c.answer(v.login, v.password, "GET", v.uri, v.cnonce, 1)
-		if !strings.Contains(got, `response="`+v.want+`"`) || !strings.Contains(got, v.named) || c.qop != strings.Contains(got, "qop=auth, nc=00000001, cnonce=") {
+		got := c.answer(v.login, v.password, "GET", v.uri, c.hash(""), v.cnonce, 1)
+		if !strings.Contains(got, `response="`+v.want+`"`) || !strings.Contains(got, v.named) || (c.qop != "") != strings.Contains(got, "qop="+c.qop+", nc=00000001, cnonce=") {
 			t.Errorf("%s: %s", v.name, got)
 		}
 	}
-	session := &digestChallenge{realm: `a"b\`, nonce: "n", sum: newDigestChallenge(map[string]string{"nonce": "n"}).sum, session: true, algorithm: "MD5-sess"}
-	got := session.answer("caf\u00e9 1", "p", "GET", "/", "c", 1)
+	session := &digestChallenge{realm: `a"b\`, nonce: "n", sum: md5.New, session: true, algorithm: "MD5-sess"}
+	got := session.answer("caf\u00e9 1", "p", "GET", "/", "", "c", 1)
 	hidden := &digestChallenge{realm: "r", nonce: "n", sum: session.sum, userhash: true}
-	if got := hidden.answer("who", "p", "GET", "/", "c", 1); !strings.Contains(got, `username="`+hidden.hash("who", "r")+`", userhash=true`) {
+	if got := hidden.answer("who", "p", "GET", "/", "", "c", 1); !strings.Contains(got, `username="`+hidden.hash("who", "r")+`", userhash=true`) {
 		t.Error(got)
 	}
 	secret := session.hash(session.hash("caf\u00e9 1", `a"b\`, "p"), "n", "c")
@@ -75,12 +78,27 @@ func TestParseChallenges(t *testing.T) {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}
-	for in, known := range map[string]bool{
-		`Digest nonce=n`: true, `Digest realm=r`: false, `Digest nonce=n, algorithm=SHA-512-256`: false, `Digest nonce=n, qop=auth-int`: false,
-		`Digest nonce=n, qop=""`: false, `Basic nonce=n`: false, `Digest nonce=a, algorithm=X, Digest nonce=b`: true, `digest nonce=n, algorithm=md5-SESS, qop=AUTH`: true,
+	const none = "none"
+	for in, want := range map[string]string{ // the protection, or what is unknown
+		`Digest nonce=n`: "", `Digest realm=r`: "no nonce", `Digest nonce=n, algorithm=SHA-512-256`: "", `Digest nonce=n, algorithm=SHA-3`: `unknown algorithm "SHA-3"`,
+		`Digest nonce=n, qop=auth-int`: "auth-int", `Digest nonce=n, qop="auth-int, auth"`: "auth", `Digest nonce=n, qop="auth,auth-int"`: "auth",
+		`Digest nonce=n, qop=""`: `unknown protection ""`, `Digest nonce=n, qop=auth-conf`: `unknown protection "auth-conf"`, `Basic nonce=n`: none, ``: none,
+		`Digest nonce=a, algorithm=X, Digest nonce=b`: "", `digest nonce=n, algorithm=md5-SESS, qop=AUTH`: "auth", `Digest realm=r, Digest nonce=n, algorithm=X`: "no nonce",
+		`Digest nonce=` + strings.Repeat("n", maxChallenge): "", `Digest nonce=` + strings.Repeat("n", maxChallenge) + `, realm=r`: "too long",
 	} {
-		if c := digestChallengeOf([]string{in}); (c != nil) != known {
-			t.Errorf("%s: %+v", in, c)
+		c, err := digestChallengeOf([]string{in}, 401)
+		var ce *ChallengeError
+		switch {
+		case c != nil:
+			if c.qop != want || err != nil {
+				t.Errorf("%.80s: %q, %v", in, c.qop, err)
+			}
+		case err == nil:
+			if want != none {
+				t.Errorf("%.80s: no challenge, want %q", in, want)
+			}
+		case !errors.As(err, &ce) || ce.Reason != want || ce.StatusCode != 401:
+			t.Errorf("%.80s: %v, want %q", in, err, want)
 		}
 	}
 }
@@ -108,16 +126,16 @@ func newDigestServer(t *testing.T, params string) *digestServer {
 		_, rest, _ := strings.Cut(request, "\r\nAuthorization: ")
 		value, _, _ := strings.Cut(rest, "\r\n")
 		p := parseAuthParams(strings.TrimPrefix(value, "Digest "))
-		c := digestChallengeOf([]string{challenge})
+		c, _ := digestChallengeOf([]string{challenge}, 401)
+		_, body, _ := strings.Cut(request, "\r\n\r\n")
 		var count uint32
 		_, _ = fmt.Sscanf(p["nc"], "%x", &count)
 		switch {
-		case value == "" || p["nonce"] != d.nonce || d.used[p["nc"]] || !strings.Contains(c.answer("who", "secret", method, uri, p["cnonce"], count), `response="`+p["response"]+`"`):
+		case value == "" || p["nonce"] != d.nonce || d.used[p["nc"]] || !strings.Contains(c.answer("who", "secret", method, uri, c.hash(body), p["cnonce"], count), `response="`+p["response"]+`"`):
 			d.asked++
 			return "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"r\"\r\nWWW-Authenticate: " + challenge + "\r\n" + d.fields + "Content-Length: 2\r\n\r\nno"
 		}
 		d.used[p["nc"]] = true
-		_, body, _ := strings.Cut(request, "\r\n\r\n")
 		if d.accepted != "" {
 			d.nonce, d.used = "next", map[string]bool{}
 		}
@@ -266,12 +284,143 @@ func FuzzChallenges(f *testing.F) {
 		if again := parseChallenges([]string{strings.Join(plain, ", ")}); !reflect.DeepEqual(again, list) {
 			t.Fatalf("%q\n%q\n%q", plain, list, again)
 		}
-		if d := digestChallengeOf([]string{field}); d != nil {
-			answer := d.answer("login", "password", "GET", "/", "cnonce", 1)
+		if d, err := digestChallengeOf([]string{field}, 401); d != nil {
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer := d.answer("login", "password", "GET", "/", "", "cnonce", 1)
 			p := parseAuthParams(strings.TrimPrefix(answer, "Digest "))
 			if p["nonce"] != d.nonce || p["realm"] != d.realm || p["uri"] != "/" {
 				t.Fatalf("%q for %q", answer, field)
 			}
 		}
 	})
+}
+
+// TestDigestAuthInt: the body is part of the answer where the server insists on it.
+func TestDigestAuthInt(t *testing.T) {
+	d := newDigestServer(t, `, qop="auth-int", algorithm=SHA-512-256`)
+	auth, err := DigestAuth(d.URL, "who", "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSession(t, Config{Middleware: []Middleware{auth}})
+	if text := fetch(t, s, d.URL+"/a"); text != "in /a " {
+		t.Errorf("no body: %q", text)
+	}
+	long := strings.Repeat("body ", 50_000)
+	var form FormData
+	form.Add("a", "b")
+	for _, body := range []Body{StringBody("body"), BytesBody([]byte(long)), FormBody(nil), &form} {
+		resp, err := s.Post(t.Context(), d.URL+"/form", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, _ := resp.Text(); !strings.HasPrefix(text, "in /form ") {
+			t.Errorf("%.80q", text)
+		}
+	}
+	if requests, _ := d.count(); d.asked != 1 || requests != 6 {
+		t.Errorf("asked %d times in %d requests", d.asked, requests)
+	}
+	resp, err := s.Post(t.Context(), d.URL, ReaderBody(io.MultiReader(strings.NewReader("once")), 4))
+	if err != nil || resp.StatusCode != 401 || d.asked != 2 {
+		t.Errorf("a body that cannot be read beforehand: %v, asked %d times", err, d.asked)
+	}
+	resp.Release()
+	cause := errors.New("no more ink")
+	if _, err := s.Post(t.Context(), d.URL, PipeBody(func(io.Writer) error { return cause })); !errors.Is(err, cause) || !errors.Is(err, ErrPayload) {
+		t.Error(err)
+	}
+
+	// By RFC 7616 section 3.4 written out, with a body that is sent in a coding.
+	h := func(s string) string { return fmt.Sprintf("%x", md5.Sum([]byte(s))) }
+	plain := answer(t, func(r string) string {
+		_, rest, _ := strings.Cut(r, "\r\nAuthorization: Digest ")
+		value, _, found := strings.Cut(rest, "\r\n")
+		if !found {
+			return "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth-int\"\r\nContent-Length: 0\r\n\r\n"
+		}
+		p := parseAuthParams(value)
+		_, sent, _ := strings.Cut(r, "\r\n\r\n")
+		resp, err := http.ReadResponse(bufio.NewReader(strings.NewReader("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"+sent)), nil)
+		if err != nil {
+			t.Error(err)
+			return ""
+		}
+		coded, _ := io.ReadAll(resp.Body)
+		want := h(h("who:r:secret") + ":n:" + p["nc"] + ":" + p["cnonce"] + ":auth-int:" + h("PUT:/x:"+h(string(coded))))
+		if p["response"] != want || p["qop"] != "auth-int" || p["nc"] != "00000001" || len(coded) == 0 {
+			t.Errorf("%q, want response %s", p, want)
+		}
+		return ok("")
+	})
+	if auth, err = DigestAuth(plain.URL, "who", "secret"); err != nil {
+		t.Fatal(err)
+	}
+	resp, err = newSession(t, Config{Middleware: []Middleware{auth}}).Put(t.Context(), plain.URL+"/x", StringBody("text"), Compress(Gzip))
+	if err != nil || resp.StatusCode != 200 {
+		t.Error(err)
+	}
+	resp.Release()
+}
+
+// TestDigestAuthHostile: whatever a server asks, and however often, a call sends its request twice at most.
+func TestDigestAuthHostile(t *testing.T) {
+	for _, v := range []struct {
+		name, challenge string // with %d for a new number each time
+		typed           bool
+		sends           int // of the first call, and of later ones
+		later           int
+	}{
+		{"endless nonces", `Digest realm="r", nonce="%d"`, false, 2, 2},
+		{"endless nonces, stale", `Digest realm="r", nonce="%d", stale=true, qop="auth"`, false, 2, 2},
+		{"one nonce, stale", `Digest realm="r", nonce="n", stale=true, qop="auth" %d`, false, 2, 2},
+		{"one nonce", `Digest realm="r", nonce="n", qop="auth" %d`, false, 2, 1},
+		{"changing algorithms", `Digest realm="r", nonce="n", stale=true, algorithm="MD5", opaque="%d"`, false, 2, 2},
+		{"unknown algorithm", `Digest realm="r", nonce="%d", algorithm="MD7"`, true, 1, 1},
+		{"unknown protection", `Digest realm="r", nonce="%d", qop="auth-conf"`, true, 1, 1},
+		{"no nonce", `Digest realm="%d"`, true, 1, 1},
+		{"too long", `Digest realm="r%d", nonce="` + strings.Repeat("n", maxChallenge) + `"`, true, 1, 1},
+		{"no scheme that is known", `Negotiate, Basic realm="%d"`, false, 1, 1},
+	} {
+		n := 0
+		srv := answer(t, func(string) string {
+			n++
+			return "HTTP/1.1 401 Unauthorized\r\nAuthentication-Info: nextnonce=\"" + strings.Repeat("x", maxChallenge+1) + "\"\r\nWWW-Authenticate: " + fmt.Sprintf(v.challenge, n) + "\r\nContent-Length: 2\r\n\r\nno"
+		})
+		auth, err := DigestAuth(srv.URL, "who", "secret")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := newSession(t, Config{Middleware: []Middleware{auth}})
+		for i := range 4 {
+			before := n
+			resp, err := s.Get(t.Context(), srv.URL)
+			want := v.later
+			if i == 0 {
+				want = v.sends
+			}
+			if n-before != want {
+				t.Errorf("%s: call %d sent %d requests, want %d", v.name, i, n-before, want)
+			}
+			if v.typed {
+				var ce *ChallengeError
+				if !errors.As(err, &ce) || ce.StatusCode != 401 || ce.Reason == "" || !errors.Is(err, ErrChallenge) || !errors.Is(err, ErrResponse) {
+					t.Errorf("%s: %v", v.name, err)
+				}
+				continue
+			}
+			if err != nil {
+				t.Errorf("%s: %v", v.name, err)
+				continue
+			}
+			if text, err := resp.Text(); resp.StatusCode != 401 || text != "no" || err != nil {
+				t.Errorf("%s: %d %q, %v", v.name, resp.StatusCode, text, err)
+			}
+		}
+		if st := s.Connector().Stats(); st.Held() != 0 || st.Dials != 1 {
+			t.Errorf("%s: %+v", v.name, st)
+		}
+	}
 }

@@ -90,6 +90,12 @@ func (s *Session) attempt(ctx context.Context, req *Request) (*Response, error) 
 	e := &req.effective
 	e.poolWait, e.dns, e.dial, e.tls = 0, 0, 0, 0
 	e.cookiesSent, e.cookies = false, ""
+	if req.proxyDigest != nil && req.absoluteForm() {
+		var err error
+		if e.proxyAnswer, err = req.proxyDigest.authorization(req, req.Method, req.target.url); err != nil {
+			return nil, err
+		}
+	}
 	c, err := s.cfg.Connector.Connect(ctx, req)
 	if err != nil {
 		return nil, err

@@ -23,6 +23,7 @@ import (
 //	├── ErrInvalidRequest         it contradicts itself, or has what HTTP cannot carry
 //	├── ErrResponse               a response came, and is not what was asked for
 //	│   ├── ErrHTTPProxy          a proxy refused to connect
+//	│   ├── ErrChallenge          credentials are wanted in a way that is not known
 //	│   ├── ErrContentType
 //	│   ├── ErrWSHandshake
 //	│   ├── ErrTooManyRedirects
@@ -56,6 +57,7 @@ var (
 
 	ErrResponse         = class("unwanted response", ErrClient)
 	ErrHTTPProxy        = class("proxy refused", ErrResponse)
+	ErrChallenge        = class("challenge cannot be answered", ErrResponse)
 	ErrContentType      = class("unexpected content type", ErrResponse)
 	ErrWSHandshake      = class("WebSocket handshake refused", ErrResponse)
 	ErrTooManyRedirects = class("too many redirects", ErrResponse)
@@ -257,6 +259,22 @@ func (e *ResponseError) Error() string {
 	return "status " + strconv.Itoa(e.StatusCode) + " " + e.Message
 }
 func (e *ResponseError) Is(target error) bool { return target == ErrResponse || target == ErrClient }
+
+// ChallengeError is a server or a proxy that wants credentials in a way that [DigestAuth]
+// or [ProxyDigestAuth] does not know.
+type ChallengeError struct {
+	StatusCode int    // 401, or 407 of a proxy
+	Reason     string // what is not known
+	Err        error  // of a proxy that was to connect: its *ProxyResponseError; else nil
+}
+
+func (e *ChallengeError) Error() string {
+	return fmt.Sprintf("status %d: Digest challenge: %s", e.StatusCode, e.Reason)
+}
+func (e *ChallengeError) Unwrap() error { return e.Err }
+func (e *ChallengeError) Is(target error) bool {
+	return target == ErrChallenge || errors.Is(ErrChallenge, target)
+}
 
 // ContentTypeError is a response of another media type than the caller expected.
 type ContentTypeError struct {

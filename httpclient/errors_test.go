@@ -16,7 +16,7 @@ import (
 func TestErrorTree(t *testing.T) {
 	tree := map[error][]error{ // a class and its parents
 		ErrPayload: {ErrClient}, ErrTee: {ErrClient}, ErrInvalidURL: {ErrClient}, ErrNonHTTPURL: {ErrInvalidURL}, ErrInvalidRequest: {ErrClient},
-		ErrResponse: {ErrClient}, ErrHTTPProxy: {ErrResponse}, ErrContentType: {ErrResponse}, ErrWSHandshake: {ErrResponse},
+		ErrResponse: {ErrClient}, ErrHTTPProxy: {ErrResponse}, ErrChallenge: {ErrResponse}, ErrContentType: {ErrResponse}, ErrWSHandshake: {ErrResponse},
 		ErrTooManyRedirects: {ErrResponse}, ErrRedirect: {ErrResponse},
 		ErrConnection: {ErrClient}, ErrOS: {ErrConnection}, ErrConnector: {ErrOS}, ErrDNS: {ErrConnector}, ErrProxyConnection: {ErrConnector},
 		ErrTLS: {ErrConnector}, ErrTLSHandshake: {ErrTLS}, ErrCertificate: {ErrTLS},
@@ -49,7 +49,7 @@ func TestErrorTree(t *testing.T) {
 		{&URLError{}, []error{ErrInvalidURL}, false}, {&URLError{NonHTTP: true}, []error{ErrNonHTTPURL}, false},
 		{&InvalidRequestError{Err: cause}, []error{ErrInvalidRequest}, true},
 		{&ResponseError{}, []error{ErrResponse}, false}, {&ProxyResponseError{}, []error{ErrHTTPProxy}, false},
-		{&ContentTypeError{}, []error{ErrContentType}, false}, {&WSHandshakeError{}, []error{ErrWSHandshake}, false},
+		{&ContentTypeError{}, []error{ErrContentType}, false}, {&ChallengeError{Err: cause}, []error{ErrChallenge}, true}, {&WSHandshakeError{}, []error{ErrWSHandshake}, false},
 		{&TooManyRedirectsError{}, []error{ErrTooManyRedirects}, false}, {&RedirectError{Err: cause}, []error{ErrRedirect}, true},
 		{&OSError{"read", cause}, []error{ErrOS}, true}, {&ConnectorError{Err: cause}, []error{ErrConnector}, true},
 		{&ConnectorError{Addrs: []AddrError{{netip.AddrPort{}, cause}}}, []error{ErrConnector}, true},

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -156,6 +157,13 @@ func (j *dialJob) connectTunnel(nc net.Conn, proxy *url.URL) error {
 		return err
 	}
 	addr := j.key.Addr()
+	answer, err := j.req.proxyDigest.authorization(j.req, http.MethodConnect, addr)
+	if err != nil {
+		return err
+	}
+	if answer != "" {
+		fields.Add("Proxy-Authorization", answer)
+	}
 	b := []byte("CONNECT " + addr + " HTTP/1.1\r\nHost: " + addr + "\r\n")
 	for _, f := range fields {
 		if validField(f) {

@@ -147,9 +147,10 @@ type Request struct {
 	// Middleware replaces the session's, if it is not nil.
 	Middleware []Middleware
 
-	target    target
-	tunnel    bool // through an HTTP proxy by CONNECT, whatever the scheme
-	effective effective
+	target      target
+	tunnel      bool         // through an HTTP proxy by CONNECT, whatever the scheme
+	proxyDigest *proxyDigest // nil: none
+	effective   effective
 }
 
 // NoProxy as the Proxy of a request connects directly whatever the session says.
@@ -164,8 +165,9 @@ type effective struct {
 	deadline    time.Time // from Timeout.Total; zero: none
 	trace       *Trace
 	proxy       *url.URL
-	fresh       bool // no kept-alive connection
-	crossOrigin bool // a redirect left the origin: no credentials
+	proxyAnswer string // to the proxy's challenge, if it forwards the request
+	fresh       bool   // no kept-alive connection
+	crossOrigin bool   // a redirect left the origin: no credentials
 	cookiesSent bool
 	cookies     string // then: the line that went out, whatever is in the jar by now
 	poolWait    time.Duration

@@ -202,6 +202,9 @@ func (r *Request) appendCredentials(b []byte, toProxy bool) ([]byte, error) {
 	for _, f := range fields {
 		b = appendField(b, f)
 	}
+	if v := r.effective.proxyAnswer; v != "" {
+		b = appendField(b, Field{"Proxy-Authorization", v})
+	}
 	return b, err
 }
 
