@@ -244,6 +244,13 @@ func (u *usage) of(dir string, now time.Time) int64 {
 	return u.size
 }
 
+// forget makes the next call of of look again.
+func (u *usage) forget() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.at = time.Time{}
+}
+
 // filesSize adds up the files below dir. One that goes away meanwhile counts as
 // nothing.
 func filesSize(dir string) (total int64) {

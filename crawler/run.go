@@ -99,6 +99,7 @@ func (c *Crawler) endRun(why Ending, err error) (*Summary, error) {
 	c.mu.Lock()
 	c.ended, c.stop, c.kill = time.Now(), nil, nil
 	c.mu.Unlock()
+	c.usage.forget() // what is told of the job in the end is as it is then
 	s := &Summary{Stats: c.Stats(), Ended: why}
 	switch {
 	case err != nil:
