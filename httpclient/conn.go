@@ -60,10 +60,14 @@ type link struct {
 
 	// The deadline is set by the user of the connection, and at any time by the
 	// end of its context: interrupted then keeps later ones from undoing that.
+	//
+	// To set it costs as much as a short read. One for reading that only moves on is
+	// left where it is, and a read that runs into it looks whether its time is over.
 	deadline struct {
 		sync.Mutex
 		interrupted bool
-		read        time.Time // as set last
+		set         time.Time // on the socket, for reading
+		read        time.Time // as meant: set, or later; zero for none
 	}
 	onCancel func() // interrupt, made once
 }
@@ -128,19 +132,19 @@ func (c *Conn) Release() {
 	case c.used.Load():
 		_ = c.Close() // somebody may be reading
 	default:
-		c.giveBack()
+		c.giveBack(time.Now())
 	}
 }
 
 // giveBack is Release by who reads from the connection.
-func (c *Conn) giveBack() {
+func (c *Conn) giveBack(now time.Time) {
 	if c.h2 == nil && c.broken || c.pool == nil || c.in.len() > 0 || c.in.err != nil {
 		c.discard()
 		return
 	}
 	c.in.free()
 	if c.state.CompareAndSwap(connBusy, connReleased) {
-		c.pool.release(c.link)
+		c.pool.release(c.link, now)
 	}
 }
 
@@ -210,18 +214,49 @@ func (c *link) setDeadline(t time.Time) {
 	c.deadline.Lock()
 	defer c.deadline.Unlock()
 	if !c.deadline.interrupted {
-		c.deadline.read = t
+		c.deadline.set, c.deadline.read = t, t
 		_ = c.nc.SetDeadline(t)
 	}
 }
 
+// setReadDeadline sets the time limit for reads; zero for none.
 func (c *link) setReadDeadline(t time.Time) {
 	c.deadline.Lock()
 	defer c.deadline.Unlock()
+	c.moveReadDeadline(t)
+}
+
+func (c *link) moveReadDeadline(t time.Time) {
 	if !c.deadline.interrupted {
-		c.deadline.read = t
+		c.deadline.set, c.deadline.read = t, t
 		_ = c.nc.SetReadDeadline(t)
 	}
+}
+
+// readBy is setReadDeadline for who reads from now on, until the next such call.
+func (c *link) readBy(now, t time.Time) {
+	c.deadline.Lock()
+	defer c.deadline.Unlock()
+	if set := c.deadline.set; set.After(now) && (t.IsZero() || !set.After(t)) || set.IsZero() && t.IsZero() {
+		c.deadline.read = t
+		return
+	}
+	c.moveReadDeadline(t)
+}
+
+// tooEarly reports whether err, of a read, is that of a deadline that should have moved
+// on meanwhile, and moves it.
+func (c *link) tooEarly(err error) bool {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	c.deadline.Lock()
+	defer c.deadline.Unlock()
+	if c.deadline.interrupted || c.deadline.set.Equal(c.deadline.read) {
+		return false
+	}
+	c.moveReadDeadline(c.deadline.read)
+	return true
 }
 
 func (c *link) setWriteDeadline(t time.Time) {
@@ -230,19 +265,6 @@ func (c *link) setWriteDeadline(t time.Time) {
 	if !c.deadline.interrupted {
 		_ = c.nc.SetWriteDeadline(t)
 	}
-}
-
-// allowRead moves the read deadline to t, or leaves it when it is set to about
-// that time: setting it costs as much as a short read.
-func (c *link) allowRead(t time.Time, slack time.Duration) {
-	c.deadline.Lock()
-	defer c.deadline.Unlock()
-	set := c.deadline.read
-	if c.deadline.interrupted || set.Equal(t) || !set.IsZero() && !set.After(t) && t.Sub(set) < slack {
-		return
-	}
-	c.deadline.read = t
-	_ = c.nc.SetReadDeadline(t)
 }
 
 // input is the read side of a connection: a buffer that is borrowed from a pool
@@ -308,7 +330,7 @@ func (c *link) fill(limit int) error {
 	if !in.room(limit) {
 		return errInputFull
 	}
-	n, err := c.nc.Read(in.buf[in.w:])
+	n, err := c.readNet(in.buf[in.w:])
 	in.w += n
 	if err != nil {
 		in.err = err
@@ -319,6 +341,16 @@ func (c *link) fill(limit int) error {
 		return c.fill(limit)
 	}
 	return err
+}
+
+// readNet reads once.
+func (c *link) readNet(p []byte) (int, error) {
+	for {
+		n, err := c.nc.Read(p)
+		if n > 0 || err == nil || !c.tooEarly(err) {
+			return n, err
+		}
+	}
 }
 
 // consume takes n bytes of the buffer, which stay valid until the next read.
@@ -344,7 +376,7 @@ func (c *link) read(p []byte) (int, error) {
 			return 0, in.err
 		}
 		if len(p) >= inputSize/2 {
-			n, err := c.nc.Read(p)
+			n, err := c.readNet(p)
 			c.record(p[:n])
 			if err != nil {
 				in.err = err

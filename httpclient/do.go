@@ -89,7 +89,7 @@ func (s *Session) send(ctx context.Context, req *Request) (resp *Response, err e
 func (s *Session) attempt(ctx context.Context, req *Request) (*Response, error) {
 	e := &req.effective
 	e.poolWait, e.dns, e.dial, e.tls = 0, 0, 0, 0
-	e.cookiesSent, e.cookies = false, ""
+	e.cookiesSent, e.cookies, e.got = false, "", time.Time{}
 	if req.proxyDigest != nil && req.absoluteForm() {
 		var err error
 		if e.proxyAnswer, err = req.proxyDigest.authorization(req, req.Method, req.target.url); err != nil {

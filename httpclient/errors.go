@@ -208,6 +208,9 @@ func tee(w io.Writer, field string, b []byte) error {
 }
 
 func isTeeError(err error) bool {
+	if err == nil { // mostly; te would be allocated
+		return false
+	}
 	var te *TeeError
 	return errors.As(err, &te)
 }

@@ -70,9 +70,14 @@ type head struct {
 	reason  [2]uint32
 	fields  []field
 	inline  [24]field // what fields is at first
+	lengths uint64    // which lengths there are among the names of fields, see mayHave
 	defects Defect
 	folded  bool
 }
+
+// mayHave reports whether there may be a field whose name is of that length. Of most
+// fields that are looked for there is none.
+func (h *head) mayHave(length int) bool { return h.lengths&(1<<(length&63)) != 0 }
 
 // headEnd finds the empty line that ends a head in b, given that the lines before
 // from were looked at. It returns the length of the head, or 0 and where to go on.
@@ -270,6 +275,7 @@ func (h *head) parseField(start, end, line int) error {
 	f := field{name: uint32(start), nameEnd: uint32(nameEnd), value: uint32(start + colon + 1), valueEnd: uint32(end)}
 	h.trim(&f)
 	h.fields = append(h.fields, f)
+	h.lengths |= 1 << ((nameEnd - start) & 63)
 	return nil
 }
 
@@ -322,6 +328,9 @@ func (h *head) value(f *field) []byte {
 
 // get returns the first value of name.
 func (h *head) get(name string) ([]byte, bool) {
+	if !h.mayHave(len(name)) {
+		return nil, false
+	}
 	for i := range h.fields {
 		if f := &h.fields[i]; int(f.nameEnd-f.name) == len(name) && equalFold(h.raw[f.name:f.nameEnd], name) {
 			return h.value(f), true
@@ -342,6 +351,9 @@ func equalFold(b []byte, name string) bool {
 
 // hasToken reports whether one of the fields called name lists token, both in lower case.
 func (h *head) hasToken(name, token string) bool {
+	if !h.mayHave(len(name)) {
+		return false
+	}
 	for i := range h.fields {
 		f := &h.fields[i]
 		if int(f.nameEnd-f.name) != len(name) || !equalFold(h.name(f), name) {
@@ -446,6 +458,9 @@ func parseLength(b []byte) (n int64, ok bool) {
 // transferEncoding reads the transfer codings: whether chunked is among them, and
 // is the last, and those that lie below it.
 func (h *head) transferEncoding() (chunked, final bool, codings string, present bool) {
+	if !h.mayHave(len("transfer-encoding")) {
+		return false, false, "", false
+	}
 	for i := range h.fields {
 		f := &h.fields[i]
 		if f.nameEnd-f.name != 17 || !equalFold(h.name(f), "transfer-encoding") {

@@ -245,3 +245,40 @@ func TestSilentNameServer(t *testing.T) {
 		}
 	}
 }
+
+// TestDeadlinesMoveOn: each wait for more of a body has all its time, counted from when it begins, and no more.
+func TestDeadlinesMoveOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTCP(t, TCPConfig{Dial: func(context.Context, netip.AddrPort) (net.Conn, error) {
+			client, server := net.Pipe()
+			go func() {
+				defer server.Close()
+				if _, err := http.ReadRequest(bufio.NewReader(server)); err != nil {
+					return
+				}
+				_, err := io.WriteString(server, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+				for _, pause := range []time.Duration{50, 59, 1, 59, 30, 59, 59, 300} {
+					time.Sleep(pause * time.Second)
+					if err == nil {
+						_, err = io.WriteString(server, "x")
+					}
+				}
+			}()
+			return client, nil
+		}})
+		s := newSession(t, Config{Connector: c, Jar: DummyJar{}, Timeout: Timeout{Total: time.Hour, Idle: time.Minute}})
+		began := time.Now()
+		resp, err := s.Get(t.Context(), "http://127.0.0.1/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := resp.Bytes()
+		var te *TimeoutError
+		const want = (50 + 59 + 1 + 59 + 30 + 59 + 59 + 60) * time.Second
+		if took := time.Since(began); string(body) != "xxxxxxx" || !errors.As(err, &te) || te.Phase != PhaseIdle || took != want {
+			t.Errorf("%q after %v, want %v: %v", body, took, want, err)
+		}
+		_ = s.Close()
+		time.Sleep(10 * time.Minute) // the peer notices
+	})
+}

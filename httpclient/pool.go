@@ -203,10 +203,12 @@ func (p *Pool) connect(ctx context.Context, req *Request) (*link, error) {
 	l := p.laneOf(&key)
 	l.refs++
 	var c *link
+	var now time.Time
 	if p.held < p.limit && l.ep.held < p.perHost {
 		p.held++
 		l.ep.held++
-		c = p.popIdle(l, req.effective.fresh)
+		now = time.Now()
+		c = p.popIdle(l, req.effective.fresh, now)
 		p.unlock()
 	} else {
 		w := p.enqueue(l, req.effective.fresh)
@@ -216,18 +218,18 @@ func (p *Pool) connect(ctx context.Context, req *Request) (*link, error) {
 			return nil, err
 		}
 	}
-	return p.prepare(ctx, req, l, c)
+	return p.prepare(ctx, req, l, c, now)
 }
 
 // prepare makes sure, for the owner of a slot, that c is alive, or finds or makes
-// another. On failure the slot is given back.
-func (p *Pool) prepare(ctx context.Context, req *Request, l *lane, c *link) (*link, error) {
+// another. On failure the slot is given back. now is zero if it had to wait for the slot.
+func (p *Pool) prepare(ctx context.Context, req *Request, l *lane, c *link, now time.Time) (*link, error) {
 	for c != nil && !c.alive() {
 		_ = c.nc.Close()
 		p.mu.Lock()
 		p.count.stale++
 		l.refs--
-		c = p.popIdle(l, req.effective.fresh)
+		c = p.popIdle(l, req.effective.fresh, time.Now())
 		p.unlock()
 	}
 	if c == nil {
@@ -244,6 +246,7 @@ func (p *Pool) prepare(ctx context.Context, req *Request, l *lane, c *link) (*li
 	p.busy.push(c)
 	l.refs-- // the call's
 	p.count.reused++
+	req.effective.got = now
 	return c, nil
 }
 
@@ -400,7 +403,7 @@ func (p *Pool) grant() {
 		p.held++
 		ep.held++
 		w.granted = true
-		w.conn = p.popIdle(w.lane, w.fresh)
+		w.conn = p.popIdle(w.lane, w.fresh, time.Now())
 		close(w.ready)
 		p.makeReady(ep)
 	}
@@ -480,7 +483,7 @@ func (p *Pool) wait(ctx context.Context, req *Request, w *waiter) (*link, error)
 
 // popIdle takes the connection of l that was used last, unless a fresh one is
 // wanted. p.mu is held. The connection keeps its reference on the lane.
-func (p *Pool) popIdle(l *lane, fresh bool) *link {
+func (p *Pool) popIdle(l *lane, fresh bool, now time.Time) *link {
 	if fresh {
 		return nil
 	}
@@ -489,12 +492,12 @@ func (p *Pool) popIdle(l *lane, fresh bool) *link {
 		return nil
 	}
 	p.unlinkIdle(c)
-	if time.Now().After(c.expires) {
+	if now.After(c.expires) {
 		// The others of this lane are older still, but may have been promised longer.
 		p.doom(c)
 		p.count.expired++
 		l.refs--
-		return p.popIdle(l, false)
+		return p.popIdle(l, false, now)
 	}
 	return c
 }
@@ -551,7 +554,7 @@ func (p *Pool) unlock() {
 }
 
 // release takes back a connection that can serve another request.
-func (p *Pool) release(c *link) {
+func (p *Pool) release(c *link, now time.Time) {
 	keep := p.cfg.KeepAlive
 	if c.serverLimit > 0 {
 		keep = min(keep, c.serverLimit)
@@ -569,7 +572,6 @@ func (p *Pool) release(c *link) {
 		p.doom(c)
 		p.unref(c.lane)
 	default:
-		now := time.Now()
 		if c.expires = now.Add(keep); keep == math.MaxInt64 {
 			c.expires = now.AddDate(100, 0, 0)
 		}

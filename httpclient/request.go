@@ -159,15 +159,15 @@ var NoProxy = new(url.URL)
 // effective is what a request comes to in the session that sends it.
 type effective struct {
 	session     *Session
-	timeout     Timeout
-	hasTimeout  bool
+	limits      *Timeout // nil: see timeouts
 	start       time.Time
 	deadline    time.Time // from Timeout.Total; zero: none
 	trace       *Trace
 	proxy       *url.URL
-	proxyAnswer string // to the proxy's challenge, if it forwards the request
-	fresh       bool   // no kept-alive connection
-	crossOrigin bool   // a redirect left the origin: no credentials
+	proxyAnswer string    // to the proxy's challenge, if it forwards the request
+	fresh       bool      // no kept-alive connection
+	got         time.Time // when a kept-alive connection was there at once; else zero
+	crossOrigin bool      // a redirect left the origin: no credentials
 	cookiesSent bool
 	cookies     string // then: the line that went out, whatever is in the jar by now
 	poolWait    time.Duration
@@ -224,15 +224,18 @@ func (r *Request) version() Version {
 
 // timeouts returns the limits in force.
 func (r *Request) timeouts() *Timeout {
-	if !r.effective.hasTimeout {
+	if r.effective.limits == nil {
 		d := &defaultTimeout
 		if s := r.effective.session; s != nil {
 			d = &s.cfg.Timeout
 		}
-		r.effective.timeout = r.Timeout.or(d)
-		r.effective.hasTimeout = true
+		if r.Timeout != (Timeout{}) {
+			own := r.Timeout.or(d)
+			d = &own
+		}
+		r.effective.limits = d
 	}
-	return &r.effective.timeout
+	return r.effective.limits
 }
 
 func (r *Request) settings() *settings {
@@ -261,7 +264,8 @@ func (r *Request) skips(name string) bool {
 			return true
 		}
 	}
-	return r.settings().skipAuto[strings.ToLower(name)]
+	skip := r.settings().skipAuto
+	return len(skip) > 0 && skip[strings.ToLower(name)]
 }
 
 // RequestInfo is a request as it was sent.

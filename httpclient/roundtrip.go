@@ -23,7 +23,11 @@ func (c *Conn) roundTrip(ctx context.Context, req *Request) (*Response, error) {
 	resp := &Response{Method: req.Method, URL: req.target.url, req: req, netConn: c, remote: c.nc.RemoteAddr()}
 	resp.Body = &resp.stream
 	resp.stream.resp = resp
-	resp.timing = Timing{Start: time.Now(), PoolWait: e.poolWait, DNS: e.dns, Dial: e.dial, TLS: e.tls, Reused: c.Reused()}
+	start := e.got
+	if start.IsZero() {
+		start = time.Now()
+	}
+	resp.timing = Timing{Start: start, PoolWait: e.poolWait, DNS: e.dns, Dial: e.dial, TLS: e.tls, Reused: c.Reused()}
 	if t := e.trace; t != nil && t.GotConn != nil {
 		t.GotConn(GotConn{Conn: c, Reused: c.Reused()})
 	}
@@ -117,10 +121,11 @@ func (x *exchange) write() error {
 	if cap(b) <= inlineBody {
 		*buffer = b
 	}
-	c.setDeadline(req.phaseDeadline(x.resp.timing.Start, req.timeouts().FirstByte))
+	until := req.phaseDeadline(x.resp.timing.Start, req.timeouts().FirstByte)
 	if c.socket.plain && req.WireOut == nil && req.effective.trace == nil && !expects && (inline || x.out.body == nil) {
-		return x.ask(b)
+		return x.ask(b, until)
 	}
+	c.setDeadline(until)
 	if err := c.send(b, req.WireOut); err != nil {
 		return err
 	}
@@ -144,12 +149,12 @@ func (x *exchange) write() error {
 }
 
 // ask sends all of a request that nobody watches, and waits for the first of the answer.
-func (x *exchange) ask(b []byte) error {
-	wrote, err := x.c.ask(b)
+func (x *exchange) ask(b []byte, until time.Time) error {
+	timing := &x.resp.timing
+	wrote, err := x.c.ask(b, timing.Start, until)
 	if err != nil {
 		return err
 	}
-	timing := &x.resp.timing
 	timing.Wrote = wrote.Sub(timing.Start)
 	if x.out.body != nil {
 		x.resp.sent = x.out.size

@@ -74,8 +74,9 @@ const headRead = 4 << 10
 // ask writes b, waits for the answer and reads its first bytes into the input, all in one visit to the socket. Write
 // and Read begin the wait with a read that finds nothing, which is a fifth of the system calls of a short exchange.
 // It is for a socket that is plain, and nothing unread. The error is of the writing; one of the reading is kept for
-// fill. wrote is when the writing was done.
-func (c *link) ask(b []byte) (wrote time.Time, err error) {
+// fill. wrote is when the writing was done. The answer is waited for until the given time, from now on.
+func (c *link) ask(b []byte, now, until time.Time) (wrote time.Time, err error) {
+	c.readBy(now, until)
 	s, in := &c.socket, &c.in
 	in.room(inputSize)
 	room := in.buf[in.w:]
@@ -83,7 +84,9 @@ func (c *link) ask(b []byte) (wrote time.Time, err error) {
 		room = room[:headRead]
 	}
 	s.out, s.in, s.n, s.werr, s.rerr, s.wrote = b, room, 0, nil, nil, time.Time{}
-	err = s.raw.Read(s.step)
+	for err = s.raw.Read(s.step); err != nil && c.tooEarly(err); {
+		err = s.raw.Read(s.step)
+	}
 	in.w += s.n
 	rest := s.out
 	s.out, s.in = nil, nil
@@ -97,6 +100,7 @@ func (c *link) ask(b []byte) (wrote time.Time, err error) {
 	case err != nil: // closed, or its time is over
 		return s.wrote, err
 	default: // the socket took no more for now
+		c.setDeadline(until)
 		_, err = c.nc.Write(rest)
 		return time.Now(), err
 	}

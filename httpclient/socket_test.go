@@ -131,3 +131,62 @@ func TestSecondRequestWaitsToWrite(t *testing.T) {
 		t.Error("the body did not arrive as sent")
 	}
 }
+
+// TestSecondRequestOldDeadline: a deadline of the first request, left on the socket, does not end the second.
+func TestSecondRequestOldDeadline(t *testing.T) {
+	long := strings.Repeat("0123456789abcdef", 5<<10)
+	asked, answer := make(chan bool), make(chan string)
+	srv := serveRaw(t, func(s *rawServer, c net.Conn) {
+		r := bufio.NewReader(c)
+		for first := true; ; first = false {
+			if _, err := s.read(r); err != nil {
+				return
+			}
+			if first {
+				_, _ = io.WriteString(c, ok("first"))
+				continue
+			}
+			asked <- true
+			for {
+				select {
+				case piece := <-answer:
+					_, _ = io.WriteString(c, piece)
+				case <-t.Context().Done():
+					return
+				}
+			}
+		}
+	})
+	c := newTCP(t, TCPConfig{})
+	s := newSession(t, Config{Connector: c})
+	fetch(t, s, srv.URL)
+	l := c.idle.first
+	old := func() { // as if the first request's limit had been this short
+		l.deadline.Lock()
+		defer l.deadline.Unlock()
+		l.deadline.set = time.Now().Add(20 * time.Millisecond)
+		_ = l.nc.SetReadDeadline(l.deadline.set)
+	}
+	passed := func() bool {
+		l.deadline.Lock()
+		defer l.deadline.Unlock()
+		return l.deadline.set.Equal(l.deadline.read)
+	}
+	old()
+	go func() {
+		<-asked
+		head, body, _ := strings.Cut(ok(long), "\r\n\r\n")
+		for _, piece := range []string{head[:20], head[20:] + "\r\n\r\n", body[:30_000], body[30_000:]} {
+			for !passed() {
+				if time.Sleep(time.Millisecond); t.Context().Err() != nil {
+					return
+				}
+			}
+			answer <- piece
+			old()
+		}
+	}()
+	if got := fetch(t, s, srv.URL); got != long {
+		t.Errorf("%d of %d bytes", len(got), len(long))
+	}
+}

@@ -305,19 +305,18 @@ func (s *Stream) await(read func() error) error {
 // allow sets the deadline for a read that starts now.
 func (s *Stream) allow(now time.Time, t *Timeout, total time.Time) {
 	var until time.Time
-	slack := time.Duration(0)
 	if t.Idle > 0 {
-		until, slack = now.Add(t.Idle), t.Idle/8
+		until = now.Add(t.Idle)
 	}
 	if t.MinRate > 0 {
 		if window := now.Add(rateWindow - s.waited); until.IsZero() || window.Before(until) {
-			until, slack = window, 0
+			until = window
 		}
 	}
 	if !total.IsZero() && (until.IsZero() || total.Before(until)) {
-		until, slack = total, 0
+		until = total
 	}
-	s.conn.allowRead(until, slack)
+	s.conn.readBy(now, until)
 }
 
 // tooSlow closes a window of MinRate that is over, and judges it.
@@ -385,7 +384,8 @@ func (s *Stream) finish(err error) {
 		s.wireErr = terr
 	}
 	s.conn = nil
-	s.resp.finished(time.Now(), s.wireErr)
+	now := time.Now()
+	s.resp.finished(now, s.wireErr)
 	if !s.stop() || s.frame == byClose || !s.resp.keepConn || s.wireErr != io.EOF {
 		c.broken = true
 	}
@@ -395,7 +395,7 @@ func (s *Stream) finish(err error) {
 	if c.wire != nil {
 		c.wire = nil
 	}
-	c.giveBack()
+	c.giveBack(now)
 }
 
 // abandon closes the connection before the end of the body, because of why, unless the

@@ -165,7 +165,7 @@ func parseHost(host string) (name, reason string) {
 			ascii = false
 		case c >= 'A' && c <= 'Z':
 			upper = true
-		case c <= ' ', c == 0x7f, strings.IndexByte(`"#%/:<>?@[\]^|`+"`{}", c) >= 0:
+		case noHostChars[c]:
 			return "", "invalid character in host"
 		}
 	}
@@ -188,6 +188,17 @@ func parseHost(host string) (name, reason string) {
 	}
 	return host, ""
 }
+
+// noHostChars are the bytes of ASCII that no host has in a URL.
+var noHostChars = func() (t [256]bool) {
+	for c := range byte(' ' + 1) {
+		t[c] = true
+	}
+	for _, c := range "\x7f\"#%/:<>?@[\\]^|`{}" {
+		t[c] = true
+	}
+	return t
+}()
 
 // isNumeric reports whether a label would be taken for a number by inet_aton.
 func isNumeric(label string) bool {
