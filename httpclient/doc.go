@@ -25,8 +25,24 @@
 // URLs are sent as they are given: the client encodes what HTTP cannot carry, and
 // decodes, sorts or tidies nothing.
 //
-// Credentials are those of the request ([BasicAuth]), of its URL, of [Config].Netrc,
-// or of the session. [DigestAuth] is a [Middleware] that answers the Digest scheme.
+// A request carries a [Body]: [BytesBody], [StringBody], [FormBody], [FileBody],
+// [ReaderBody], [PipeBody], a [FormData] with files, or what [JSON] makes. One that can
+// be sent again is, when a redirect or a kept-alive connection that was closed asks for
+// it; [Compress] codes it.
+//
+// Redirects are followed, at most ten, and are the response's History. What is meant
+// for one origin, such as credentials, does not go to another.
+//
+// # Credentials and cookies
+//
+// Credentials are those of the request ([Auth]), of its URL, of [Config].Netrc, or of
+// the session. [DigestAuth] and [ProxyDigestAuth] are each a [Middleware] that answers
+// challenges of the Digest scheme.
+//
+// A session keeps cookies in a [Jar] of its own, bounded and with a list of public
+// suffixes. The jar can be listed, cleared, saved and loaded, also in the format that
+// curl and wget read. [DummyJar] keeps nothing, and any http.CookieJar can be wrapped.
+// Cookies go back in the bytes in which they came.
 //
 // # Responses hold connections
 //
@@ -50,6 +66,8 @@
 //
 // Heads are read leniently, as browsers do. What was wrong is in
 // [Response.Defects], the bytes as they came in [Response.RawHead].
+//
+// Who forgets a response is found by [Pool.Held], with [PoolConfig].Stacks.
 //
 // # Connections
 //
@@ -88,6 +106,13 @@
 // TLS handshake, proxy, first byte, each pause, and the whole. A [*TimeoutError] names the
 // phase. The context given to a request ends it at any moment, its body included.
 //
+// # WebSocket
+//
+// [Session.DialWebSocket] opens a [WebSocket] by a request of the session: with its
+// cookies, credentials, proxy and limits. Many may send and one receives; pings are
+// answered and a dead peer is noticed whether or not anybody receives. Messages are
+// compressed where both sides agree.
+//
 // # Errors
 //
 // Errors are typed, and belong to the tree of classes at [ErrClient]:
@@ -98,7 +123,8 @@
 //	case errors.Is(err, syscall.ECONNREFUSED):
 //	}
 //
-// A status of 400 or more is no error, unless RaiseForStatus is asked for.
+// A status of 400 or more is no error, unless [Config] or the request has
+// RaiseForStatus for CheckResponse.
 //
 // # Watching
 //

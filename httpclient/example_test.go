@@ -1,15 +1,22 @@
 package httpclient_test
 
 import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -403,4 +410,243 @@ func ExampleReadNetrc() {
 	defer s.Close()
 	fmt.Println(netrc.Auth("example.org").Login)
 	// Output: somebody
+}
+
+// Proxies can ask for Digest too, of what they forward and for tunnels.
+func ExampleProxyDigestAuth() {
+	auth, err := httpclient.ProxyDigestAuth("http://proxy.example:3128", "somebody", "secret")
+	if err != nil {
+		log.Fatal(err)
+	}
+	s, err := httpclient.New(httpclient.Config{
+		Proxy:      httpclient.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.example:3128"}),
+		Middleware: []httpclient.Middleware{auth},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+}
+
+func ExampleAuth() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		login, password, _ := r.BasicAuth()
+		_, _ = fmt.Fprint(w, login, " ", password)
+	}))
+	defer srv.Close()
+	resp, err := httpclient.Fetch(context.Background(), "GET", srv.URL,
+		httpclient.Auth(&httpclient.BasicAuth{Login: "somebody", Password: "secret"}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(resp.Text())
+	// Output: somebody secret <nil>
+}
+
+// A body that is written while it is sent takes no memory, whatever its length.
+func ExamplePipeBody() {
+	srv := site()
+	defer srv.Close()
+	s, err := httpclient.New(httpclient.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	numbers := httpclient.PipeBody(func(w io.Writer) error {
+		for i := range 5 {
+			if _, err := fmt.Fprint(w, i, ";"); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	resp, err := s.Put(context.Background(), srv.URL+"/echo", numbers)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(resp.Text())
+	// Output: PUT  0;1;2;3;4; <nil>
+}
+
+// A status of 400 or more becomes an error where that is wanted.
+func ExampleRaiseForStatus() {
+	srv := site()
+	defer srv.Close()
+	_, err := httpclient.Fetch(context.Background(), "GET", srv.URL+"/whoami", httpclient.RaiseForStatus())
+	var refused *httpclient.ResponseError
+	if errors.As(err, &refused) {
+		fmt.Printf("%d %s: %s", refused.StatusCode, refused.Message, refused.Body)
+	}
+	// Output: 403 Forbidden: who are you?
+}
+
+// A body that ends before its time is given as far as it came.
+func ExamplePayloadError() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		_, _ = io.WriteString(w, "the first words")
+	}))
+	defer srv.Close()
+	resp, err := httpclient.Fetch(context.Background(), "GET", srv.URL)
+	if err != nil {
+		log.Fatal(err)
+	}
+	body, err := resp.Bytes()
+	var cut *httpclient.PayloadError
+	if errors.As(err, &cut) {
+		fmt.Printf("%q, %d of %d bytes, truncated: %v\n", body, cut.Got, cut.Want, resp.Truncated())
+	}
+	// Output: "the first words", 15 of 100 bytes, truncated: true
+}
+
+// Where a redirect leads can be looked at, changed and refused.
+func ExampleOnRedirect() {
+	srv := site()
+	defer srv.Close()
+	errStay := errors.New("not there")
+	_, err := httpclient.Fetch(context.Background(), "GET", srv.URL+"/moved",
+		httpclient.OnRedirect(func(from *httpclient.Response, to *httpclient.Request) error {
+			fmt.Println(from.StatusCode, strings.TrimPrefix(to.URL(), srv.URL))
+			return errStay
+		}))
+	fmt.Println(errors.Is(err, errStay), errors.Is(err, httpclient.ErrRedirect))
+	// Output:
+	// 302 /hello
+	// true true
+}
+
+// An archive keeps what was transferred, and an index reads what it means.
+func ExampleRequest_rawBody() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		_, _ = io.WriteString(z, strings.Repeat("spider ", 100))
+		_ = z.Close()
+	}))
+	defer srv.Close()
+	s, err := httpclient.New(httpclient.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	req, err := httpclient.NewRequest("GET", srv.URL)
+	if err != nil {
+		log.Fatal(err)
+	}
+	var archive bytes.Buffer
+	req.RawBody = &archive // Wire gets the head and the framing too
+	resp, err := s.Do(context.Background(), req)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer resp.Release()
+	text, err := resp.Text()
+	fmt.Println(len(text), int64(archive.Len()) == resp.WireBytes(), archive.Len() < 100, err)
+	// Output: 700 true true <nil>
+}
+
+// Cookies outlive the program in a file, which curl and wget read as well if its name
+// ends in .txt.
+func ExampleJar_SaveFile() {
+	dir, err := os.MkdirTemp("", "jar")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	name := filepath.Join(dir, "cookies.txt")
+	site := &url.URL{Scheme: "https", Host: "www.example.org", Path: "/"}
+	jar := httpclient.NewCookieJar(httpclient.JarConfig{})
+	jar.SetFromHeader(site, []string{"user=spider; Domain=example.org; Max-Age=86400; Secure"})
+	if err := jar.SaveFile(name); err != nil {
+		log.Fatal(err)
+	}
+
+	again := httpclient.NewCookieJar(httpclient.JarConfig{})
+	if err := again.LoadFile(name); err != nil {
+		log.Fatal(err)
+	}
+	for e := range again.All() {
+		fmt.Println(e.Domain, e.Name, e.Value, e.Secure)
+	}
+	// Output: example.org user spider true
+}
+
+// A connector over a function leads anywhere, here to a server in memory.
+func ExampleNewPool() {
+	pool := httpclient.NewPool(httpclient.PoolConfig{}, func(_ context.Context, key httpclient.ConnKey) (net.Conn, error) {
+		client, server := net.Pipe()
+		go func() {
+			defer server.Close()
+			if _, err := http.ReadRequest(bufio.NewReader(server)); err == nil {
+				_, _ = fmt.Fprintf(server, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello from %s", key.Addr())
+			}
+		}()
+		return client, nil
+	})
+	s, err := httpclient.New(httpclient.Config{Connector: pool})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	resp, err := s.Get(context.Background(), "http://nowhere.test/")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(resp.Text())
+	// Output: hello from nowhere.test:80 <nil>
+}
+
+// HTTP/2 is spoken with servers that agree to it by TLS.
+func ExampleHTTPVersion() {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }))
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	defer srv.Close()
+	sum := sha256.Sum256(srv.Certificate().Raw)
+	resp, err := httpclient.Fetch(context.Background(), "GET", srv.URL,
+		httpclient.HTTPVersion(httpclient.HTTP2), httpclient.Insecure(), httpclient.Fingerprint(sum)) // this one certificate
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(resp.Text())
+	// Output: HTTP/2.0 <nil>
+}
+
+// The middleware that repeats what failed for the moment.
+func ExampleMiddleware_retry() {
+	tries := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if tries++; tries < 3 {
+			http.Error(w, "busy", http.StatusServiceUnavailable)
+		}
+	}))
+	defer srv.Close()
+	retry := func(next httpclient.Handler) httpclient.Handler {
+		return func(ctx context.Context, req *httpclient.Request) (*httpclient.Response, error) {
+			for wait := time.Millisecond; ; wait *= 2 {
+				resp, err := next(ctx, req)
+				if err != nil || resp.StatusCode != http.StatusServiceUnavailable || wait > time.Second {
+					return resp, err
+				}
+				resp.Release() // or its connection would be held
+				select {
+				case <-time.After(wait):
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
+			}
+		}
+	}
+	s, err := httpclient.New(httpclient.Config{Middleware: []httpclient.Middleware{retry}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	resp, err := s.Get(context.Background(), srv.URL)
+	if err != nil {
+		log.Fatal(err)
+	}
+	resp.Release()
+	fmt.Println(resp.StatusCode, tries)
+	// Output: 200 3
 }
