@@ -17,7 +17,7 @@ import (
 
 // Apply implements frontier.Backend in a transaction of its own.
 func (b *Backend) Apply(_ context.Context, batch *frontier.Batch) (c frontier.Committed, err error) {
-	err = b.db.Update(func(tx *bbolt.Tx) error {
+	err = update(b.db, func(tx *bbolt.Tx) error {
 		c, err = b.ApplyTx(tx, batch)
 		return err
 	})

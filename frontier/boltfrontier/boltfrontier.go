@@ -3,6 +3,7 @@ package boltfrontier
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -42,7 +43,7 @@ var _ frontier.Backend = (*Backend)(nil)
 func Open(db *bbolt.DB, cfg Config) (*Backend, error) {
 	b := &Backend{db: db, readOnly: cfg.ReadOnly || db.IsReadOnly(), claims: make(map[uint32]*claim)}
 	if b.readOnly {
-		return b, db.View(func(tx *bbolt.Tx) error {
+		return b, view(db, func(tx *bbolt.Tx) error {
 			if tx.Bucket(rootBucket) == nil {
 				return ErrNone
 			}
@@ -53,7 +54,7 @@ func Open(db *bbolt.DB, cfg Config) (*Backend, error) {
 			return b.load(t.meta)
 		})
 	}
-	err := db.Update(func(tx *bbolt.Tx) error {
+	err := update(db, func(tx *bbolt.Tx) error {
 		if tx.Bucket(rootBucket) == nil {
 			if err := create(tx); err != nil {
 				return err
@@ -106,13 +107,33 @@ func openTree(tx *bbolt.Tx) (*tree, error) {
 
 // view calls fn with the buckets of a reading transaction.
 func (b *Backend) view(fn func(*tree) error) error {
-	return b.db.View(func(tx *bbolt.Tx) error {
+	return view(b.db, func(tx *bbolt.Tx) error {
 		t, err := openTree(tx)
 		if err != nil {
 			return err
 		}
 		return fn(t)
 	})
+}
+
+// view and update are those of db, but a panic or a memory fault, which is how bbolt meets a damaged page of its own, is a
+// *CorruptError: whoever waits for the call to end would wait for ever.
+func view(db *bbolt.DB, fn func(*bbolt.Tx) error) error {
+	return guard(func() error { return db.View(fn) })
+}
+
+func update(db *bbolt.DB, fn func(*bbolt.Tx) error) error {
+	return guard(func() error { return db.Update(fn) })
+}
+
+func guard(fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = corrupt(rootBucket, nil, fmt.Sprintf("a page of the file: %v", p))
+		}
+	}()
+	return fn()
 }
 
 // Stats implements frontier.Backend.
@@ -144,7 +165,7 @@ func (b *Backend) Close() error {
 	if b.readOnly {
 		return nil
 	}
-	return b.db.Update(func(tx *bbolt.Tx) error {
+	return update(b.db, func(tx *bbolt.Tx) error {
 		t, err := openTree(tx)
 		if err != nil {
 			return err

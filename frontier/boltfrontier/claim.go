@@ -121,7 +121,7 @@ func (b *Backend) deliver(hosts []uint32) error {
 		return nil
 	}
 	slices.Sort(hosts)
-	return b.db.Update(func(tx *bbolt.Tx) error {
+	return update(b.db, func(tx *bbolt.Tx) error {
 		t, err := openTree(tx)
 		if err != nil {
 			return err
@@ -327,7 +327,7 @@ func (b *Backend) Return(_ context.Context, hosts []frontier.Returned) (time.Tim
 	hosts = slices.DeleteFunc(slices.Clone(hosts), func(r frontier.Returned) bool { return !b.holds(r.Claim) })
 	keep := slices.ContainsFunc(hosts, func(r frontier.Returned) bool { return !r.Next.IsZero() })
 	if keep {
-		err := b.db.Update(func(tx *bbolt.Tx) error {
+		err := update(b.db, func(tx *bbolt.Tx) error {
 			t, err := openTree(tx)
 			if err != nil {
 				return err

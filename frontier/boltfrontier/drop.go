@@ -22,7 +22,7 @@ func (b *Backend) Drop(_ context.Context, c frontier.Claim, n int) (d frontier.D
 	}
 	taken := slices.Clone(cl.taken) // before the transaction begins, see claim
 	b.mu.Unlock()
-	err = b.db.Update(func(tx *bbolt.Tx) error {
+	err = update(b.db, func(tx *bbolt.Tx) error {
 		t, err := openTree(tx)
 		if err != nil {
 			return err

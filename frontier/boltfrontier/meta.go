@@ -53,12 +53,16 @@ var ErrNone = errors.New("boltfrontier: no frontier in the database")
 // CorruptError tells of bytes in the database that this package did not write.
 type CorruptError struct {
 	Bucket string // under "frontier"
-	Key    []byte
+	Key    []byte // nil when the bucket as a whole is meant
 	Reason string
 }
 
 func (e *CorruptError) Error() string {
-	return fmt.Sprintf("boltfrontier: bucket %s, key %x: %s", e.Bucket, e.Key, e.Reason)
+	at := ""
+	if len(e.Key) > 0 {
+		at = fmt.Sprintf(", key %.32x", e.Key)
+	}
+	return fmt.Sprintf("boltfrontier: bucket %s%s: %s", e.Bucket, at, e.Reason)
 }
 
 func corrupt(bucket, key []byte, reason string) error {
