@@ -69,6 +69,9 @@ func compact(ctx context.Context, dir string) (before, after int64, err error) {
 		return 0, 0, err
 	}
 
+	if err := src.View(checkTree); err != nil {
+		return 0, 0, firstOf(err)
+	}
 	temp := path + copySuffix
 	defer func() {
 		if e := os.Remove(temp); e != nil && !errors.Is(e, fs.ErrNotExist) {
@@ -94,6 +97,14 @@ func compact(ctx context.Context, dir string) (before, after int64, err error) {
 		return 0, 0, err
 	}
 	return old.Size(), compacted.Size(), nil
+}
+
+// firstOf is the first of the errors that were joined.
+func firstOf(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()[0]
+	}
+	return err
 }
 
 // checkLayout checks what has to be known before anything is read.

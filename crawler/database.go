@@ -26,16 +26,7 @@ func openBolt(path string, readOnly bool) (*bbolt.DB, error) {
 		}
 	}
 	for {
-		var file *os.File // db's own
-		db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-			Timeout:      lockTimeout,
-			ReadOnly:     readOnly,
-			FreelistType: bbolt.FreelistMapType,
-			OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
-				file, err = os.OpenFile(name, flag, mode)
-				return file, err
-			},
-		})
+		db, file, err := openFile(path, readOnly)
 		if err != nil {
 			return nil, err
 		}
@@ -53,6 +44,25 @@ func openBolt(path string, readOnly bool) (*bbolt.DB, error) {
 			return nil, err
 		}
 	}
+}
+
+// openFile opens the database at path, with the file that it uses.
+func openFile(path string, readOnly bool) (db *bbolt.DB, file *os.File, err error) {
+	defer func() {
+		if db == nil && file != nil {
+			_ = file.Close() // bbolt keeps it, and its lock, when it panics at a damaged page
+		}
+	}()
+	db, err = bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout:      lockTimeout,
+		ReadOnly:     readOnly,
+		FreelistType: bbolt.FreelistMapType,
+		OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
+			file, err = os.OpenFile(name, flag, mode)
+			return file, err
+		},
+	})
+	return db, file, err
 }
 
 // makeBolt makes an empty database at path if nothing is there. It gets its name

@@ -134,10 +134,16 @@ func OpenJob(dir string) (*Job, error) {
 // findJob fails if dir has no job.
 func findJob(dir string) error {
 	info, err := os.Stat(filepath.Join(dir, databaseName))
-	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 { // killed before the first write
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return ErrNotJob
+	case err != nil || info.Size() > 0:
+		return err
 	}
-	return err
+	if _, err := os.Stat(filepath.Join(dir, pidName)); err == nil { // somebody has had it open
+		return fmt.Errorf("%w: the file is empty", ErrCorrupt)
+	}
+	return ErrNotJob // killed before the first write
 }
 
 // createJob opens the job in dir for writing, and makes it first if there is
@@ -145,6 +151,9 @@ func findJob(dir string) error {
 func createJob(dir string) (*Job, error) {
 	if err := prepareDir(dir); err != nil {
 		return nil, &JobError{"create", dir, err}
+	}
+	if err := findJob(dir); err != nil && !errors.Is(err, ErrNotJob) {
+		return nil, &JobError{"open", dir, err}
 	}
 	j, err := openDatabase("open", dir, false)
 	if err != nil {
@@ -293,8 +302,18 @@ func explainOpen(err error, dir string) error {
 	case errors.Is(err, frontier.ErrFormat), errors.Is(err, storage.ErrFormat):
 		return fmt.Errorf("%w: %w", ErrFormat, err)
 	default:
-		return err
+		return asCorrupt(err)
 	}
+}
+
+// asCorrupt makes an ErrCorrupt of what the packages that live in the database say
+// of damage.
+func asCorrupt(err error) error {
+	damaged := errors.Is(err, storage.ErrCorrupt) || errors.As(err, new(*boltfrontier.CorruptError))
+	if damaged && !errors.Is(err, ErrCorrupt) {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return err
 }
 
 // guard runs f and turns a panic or a memory fault in it, which is how bbolt
@@ -345,13 +364,13 @@ func (j *Job) Stats() (Stats, error) {
 	s := n.stats()
 	q, err := j.backend.Stats(context.Background())
 	if err != nil {
-		return Stats{}, &JobError{"read", j.dir, err}
+		return Stats{}, j.wrap("read", err)
 	}
 	s.setQueue(q)
 	// It claims nothing: no host is due before the zero time.
 	_, due, err := j.backend.Claim(context.Background(), time.Time{}, time.Time{}, 1)
 	if err != nil {
-		return Stats{}, &JobError{"read", j.dir, err}
+		return Stats{}, j.wrap("read", err)
 	}
 	if s.Waiting > 0 && due != frontier.Never {
 		s.Due = due
@@ -377,11 +396,15 @@ func (j *Job) Check(ctx context.Context) error {
 			errs = append(errs, err)
 		}
 	}
-	add(guard(func() error { return j.db.View(checkPages) }))
-	add(guard(func() error { return j.backend.Check(ctx) }))
-	add(guard(func() error { return j.store.Check(ctx) }))
-	add(guard(func() error { return j.checkCounters(ctx) }))
-	add(j.checkArchives(ctx))
+	if err := j.db.View(checkTree); err != nil {
+		add(err) // what is kept in these pages cannot be asked
+	} else {
+		add(guard(func() error { return j.db.View(checkPages) }))
+		add(guard(func() error { return j.backend.Check(ctx) }))
+		add(guard(func() error { return j.store.Check(ctx) }))
+		add(guard(func() error { return j.checkCounters(ctx) }))
+	}
+	add(guard(func() error { return j.checkArchives(ctx) }))
 	if len(errs) == 0 {
 		return nil
 	}
@@ -493,5 +516,5 @@ func (j *Job) wrap(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &JobError{op, j.dir, err}
+	return &JobError{op, j.dir, asCorrupt(err)}
 }

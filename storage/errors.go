@@ -35,7 +35,7 @@ type CorruptError struct {
 func (e *CorruptError) Error() string {
 	at := ""
 	if e.Key != nil {
-		at = fmt.Sprintf(" at key %x", e.Key)
+		at = fmt.Sprintf(" at key %.32x", e.Key) // a damaged one may be long
 	}
 	return fmt.Sprintf("corrupt data in %s%s: %s", e.Bucket, at, e.Reason)
 }
