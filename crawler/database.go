@@ -20,11 +20,6 @@ func openBolt(path string, readOnly bool) (*bbolt.DB, error) {
 	if info, err := os.Stat(path); err == nil && info.Size() > 0 && info.Size() < smallestDatabase {
 		return nil, fmt.Errorf("%w: the file has %d bytes", ErrCorrupt, info.Size())
 	}
-	if !readOnly {
-		if err := makeBolt(path); err != nil {
-			return nil, err
-		}
-	}
 	for {
 		db, file, err := openFile(path, readOnly)
 		if err != nil {

@@ -155,6 +155,9 @@ func createJob(dir string) (*Job, error) {
 	if err := findJob(dir); err != nil && !errors.Is(err, ErrNotJob) {
 		return nil, &JobError{"open", dir, err}
 	}
+	if err := makeBolt(filepath.Join(dir, databaseName)); err != nil {
+		return nil, &JobError{"create", dir, err}
+	}
 	j, err := openDatabase("open", dir, false)
 	if err != nil {
 		return nil, err
@@ -328,13 +331,14 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
+// readPID is the process that wrote the job last, 0 if it has ended.
 func readPID(dir string) int {
 	text, err := os.ReadFile(filepath.Join(dir, pidName))
 	if err != nil {
 		return 0
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
+	if err != nil || !running(pid) { // who reads the job writes no such file
 		return 0
 	}
 	return pid

@@ -3,10 +3,14 @@ package crawler
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/orbweaver/orbweaver/internal/simweb"
 )
 
 // TestJobBegun has jobs whose makers were killed after each step of making them:
@@ -50,5 +54,45 @@ func TestJobBegun(t *testing.T) {
 		if err := errors.Join(j.Check(t.Context()), j.Close()); err != nil {
 			t.Errorf("killed after %q, made whole: %v", name, err)
 		}
+	}
+}
+
+// TestReadPID names only who may still be there: a job that somebody reads is
+// locked as well, and has the number of the last crawl in it.
+func TestReadPID(t *testing.T) {
+	dir := t.TempDir()
+	if err := writePID(dir); err != nil || readPID(dir) != os.Getpid() {
+		t.Errorf("own process: %v, %d", err, readPID(dir))
+	}
+	ended := exec.Command(os.Args[0], "-test.run", "^$")
+	if err := ended.Run(); err != nil {
+		t.Fatal(err)
+	}
+	text := []byte(strconv.Itoa(ended.Process.Pid))
+	if err := os.WriteFile(filepath.Join(dir, pidName), text, 0o600); err != nil || readPID(dir) != 0 {
+		t.Errorf("ended process: %v, %d", err, readPID(dir))
+	}
+}
+
+// TestSizeInTheEnd has a summary that tells how large the job is then, and not when
+// somebody asked before.
+func TestSizeInTheEnd(t *testing.T) {
+	web, err := simweb.Start(simweb.Config{Hosts: 2, Pages: 100, Bytes: 8 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer web.Close()
+	c, err := New(Config{Dir: t.TempDir(), Seeds: web.Seeds(), Delay: NoDelay})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	before := c.Stats().Disk.Size
+	s, err := c.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Disk.Size < before+s.WireBytes {
+		t.Errorf("the job had %d bytes, took %d more, and has %d in the end", before, s.WireBytes, s.Disk.Size)
 	}
 }

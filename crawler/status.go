@@ -55,7 +55,7 @@ func (c *Crawler) writeStatus(s Stats, state string) {
 		err = replaceFile(filepath.Join(c.job.dir, statusName), text)
 	}
 	if err != nil {
-		c.cfg.Logger.Warn("status file", "error", err)
+		c.cfg.Logger.Warn("the status file cannot be written", "error", err)
 	}
 }
 
@@ -69,8 +69,12 @@ func (c *Crawler) makeStatus(s Stats, state string) *Status {
 
 func replaceFile(path string, text []byte) error {
 	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, text, 0o644); err != nil {
-		return err
+	err := os.WriteFile(tmp, text, 0o644)
+	if err == nil {
+		err = os.Rename(tmp, path)
 	}
-	return os.Rename(tmp, path)
+	if err != nil {
+		_ = os.Remove(tmp) // a part of it helps nobody
+	}
+	return err
 }
