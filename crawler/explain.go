@@ -274,6 +274,8 @@ func (e *Explanation) prospect(state frontier.State, belongs, allowed bool, now 
 		return e.Revisit.String()
 	case state == frontier.StateDone && e.Result != nil && gone(e.Result.Status):
 		return "nothing: it is gone"
+	case state == frontier.StateDone && e.Result != nil && e.Result.Status == 0:
+		return "nothing: it was given up"
 	case state == frontier.StateDone && e.Result != nil:
 		return "nothing: it was fetched"
 	case state == frontier.StateDone:

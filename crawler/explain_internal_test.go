@@ -19,7 +19,8 @@ func TestProspect(t *testing.T) {
 		belongs, allowed bool
 		want             string
 	}{
-		{"fetched", frontier.StateDone, Explanation{Result: &storage.Record{}}, true, true, "nothing: it was fetched"},
+		{"fetched", frontier.StateDone, Explanation{Result: &storage.Record{Status: 200}}, true, true, "nothing: it was fetched"},
+		{"failed", frontier.StateDone, Explanation{Result: &storage.Record{}}, true, true, "nothing: it was given up"},
 		{"gone", frontier.StateDone, Explanation{Result: &storage.Record{Status: 410}}, true, true, "nothing: it is gone"},
 		{"planned", waiting, Explanation{Revisit: &PlannedRevisit{At: later, Last: now, Interval: time.Hour}}, true, true,
 			"it is visited again from 2026-05-01T13:00:00Z on, every 1h0m0s as it has changed so far; last visit 2026-05-01T12:00:00Z"},

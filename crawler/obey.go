@@ -131,6 +131,9 @@ func (v *visit) robotsFailed(a robotsAnswer, old *robotsEntry, ch *change) (*rob
 	if a.after.After(e.Expires) {
 		e.Expires = a.after
 	}
+	if e.Tries == 2 { // the first may be an accident; from now on the host waits for longer
+		v.cfg.Logger.Warn("robots.txt cannot be had, its host waits", "origin", e.Origin, "error", e.Error, "next", e.Expires)
+	}
 	ch.hosts = append(ch.hosts, frontier.HostChange{Host: v.req.Host, BlockedUntil: e.Expires})
 	ch.tally.Retried = 1
 	v.events.Retried(RetriedEvent{

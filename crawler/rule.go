@@ -182,7 +182,7 @@ func (r Rule) Validate() error {
 }
 
 var (
-	errNoOpinion  = errors.New("sets neither Take nor LeaveOut: one that holds for every URL is {}")
+	errNoOpinion  = errors.New("neither takes nor leaves out anything: the condition that holds for every URL is {}")
 	errTwoOpinion = errors.New("sets both Take and LeaveOut")
 	errNoReason   = errors.New("has a Reason, and leaves nothing out")
 	errNoPriority = errors.New("has a Priority, and takes nothing")

@@ -106,7 +106,7 @@ func TestWrongRule(t *testing.T) {
 		rule Rule
 		want string
 	}{
-		{Rule{}, "neither Take nor LeaveOut"},
+		{Rule{}, "neither takes nor leaves out"},
 		{Rule{Take: &Condition{}, LeaveOut: &Condition{}}, "both"},
 		{Rule{Take: &Condition{}, Reason: "x"}, "leaves nothing out"},
 		{Rule{LeaveOut: &Condition{}, Priority: 1}, "takes nothing"},
