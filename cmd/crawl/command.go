@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/alecthomas/kong"
 
@@ -175,9 +174,15 @@ func (con *console) jobDir(arg string) string {
 	return defaultJob
 }
 
-// interruptible returns a context that ends with the first SIGINT or SIGTERM.
+// interruptible returns a context that ends with the first signal to end.
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	return signal.NotifyContext(ctx, endSignals()...)
+}
+
+// isRegular reports that path is a file and neither a pipe nor a device.
+func isRegular(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // isMissing reports that nothing is at path.

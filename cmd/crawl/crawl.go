@@ -10,7 +10,6 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/orbweaver/orbweaver/crawler"
@@ -191,7 +190,11 @@ func (c *crawl) finish(e ending) error {
 	case e.nothing():
 		f := &failure{status: exitFailed}
 		if c.display.mode == quiet || c.display.mode == lines { // others have seen it in the summary
-			f.err = errors.New(strings.Join(e.whyNothing(), " "))
+			why := e.whyNothing()
+			for i := range why {
+				why[i] = strings.TrimSpace(why[i])
+			}
+			f.err = errors.New(strings.Join(why, " "))
 		}
 		return f
 	case c.ended != nil:
@@ -247,13 +250,13 @@ type interrupts struct {
 	wg   sync.WaitGroup
 }
 
-// listen takes the process's SIGINT and SIGTERM, and what the crawler says of a
+// listen takes the process's signals to end, and what the crawler says of a
 // stop, with true for one at once, until close is called.
 func listen(ctx context.Context, cr *crawler.Crawler, d *display, stopping <-chan bool) *interrupts {
 	hard, cancelHard := context.WithCancel(ctx)
 	soft, cancelSoft := context.WithCancel(hard)
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, endSignals()...)
 	i := &interrupts{soft: soft, hard: hard, stop: func() {
 		signal.Stop(signals)
 		cancelHard()

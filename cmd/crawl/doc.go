@@ -126,6 +126,6 @@
 //	2  wrong usage: an unknown flag, a value that cannot be read, no seed
 //	3  interrupted; the same job goes on with crawl run --job DIR
 //
-// The first Ctrl-C (or SIGTERM) lets what is being fetched finish; the second
+// The first Ctrl-C (or SIGTERM, or SIGHUP) lets what is being fetched finish; the second
 // stops at once. Nothing is lost either way.
 package main

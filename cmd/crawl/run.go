@@ -350,6 +350,8 @@ func (c *runCommand) sources(file io.Reader) (open func(context.Context) *source
 		case file == nil:
 		case c.Seeds == "-":
 			s.list = append(s.list, source{"standard input", seedLines(untilDone(ctx, file))})
+		case !isRegular(c.Seeds): // a pipe may have nothing to say for as long as it likes
+			s.list = append(s.list, source{c.Seeds, seedLines(untilDone(ctx, file))})
 		default:
 			s.list = append(s.list, source{c.Seeds, seedLines(file)})
 		}

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 //
 //	exits N program [args...]   run a program, which must exit with status N
 //	start NAME program [args..] run it in the background
-//	signal NAME INT|TERM|KILL   send it a signal
+//	signal NAME INT|TERM|HUP|KILL  send it a signal
 //	says NAME PATTERN           wait until its standard error matches
 //	finish NAME N               wait for it; it must exit with status N, or with
 //	                            "killed"; its output is then stdout and stderr
@@ -170,7 +170,7 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 
 func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
 	noNegation(ts, neg)
-	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "KILL": os.Kill}
+	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": os.Kill}
 	ts.Check(started(ts, args).cmd.Process.Signal(signals[args[1]]))
 }
 
