@@ -3,7 +3,6 @@ package crawler_test
 import (
 	"context"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -32,20 +31,6 @@ func TestMaxPagesIsExact(t *testing.T) {
 		t.Errorf("without limit: %d fetched, ended %q", s.Fetched, s.Ended)
 	}
 	compare(t, web)
-}
-
-// TestSummaryTellsSize: the size of the job is that in the end, however short the run was.
-func TestSummaryTellsSize(t *testing.T) {
-	web := startWeb(t, simweb.Config{Hosts: 4, Pages: 50, Bytes: 20_000})
-	dir := filepath.Join(t.TempDir(), "job")
-	s, _ := run(t, crawler.Config{Dir: dir, Seeds: web.Seeds()})
-	info, err := os.Stat(filepath.Join(dir, "job.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.Disk.Size < info.Size() || info.Size() < 1<<20 {
-		t.Errorf("the job has %d bytes by the summary; its database alone has %d", s.Disk.Size, info.Size())
-	}
 }
 
 func TestMaxDepth(t *testing.T) {
