@@ -143,6 +143,9 @@ func usage(err error, args []string) error {
 			hint = "see crawl " + args[0] + " --help"
 		}
 	}
+	if before, after, ok := strings.Cut(err.Error(), "expected value value but got"); ok { // as kong calls it
+		err = errors.New(before + "expected a value but got" + after)
+	}
 	return &failure{status: exitUsage, err: err, wayOut: hint}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/orbweaver/orbweaver/crawler"
+	"github.com/orbweaver/orbweaver/crawler/weburl"
 )
 
 // pauseCommand is "crawl pause".
@@ -122,6 +123,9 @@ type hostCommand struct {
 
 // Run changes what it is told to change, and prints the host's state.
 func (c *hostCommand) Run(ctx context.Context, con *console) error {
+	if err := checkHost(c.Host); err != nil {
+		return err
+	}
 	ctl := crawler.Control{Dir: c.Dir}
 	var (
 		h   *crawler.HostState
@@ -148,6 +152,17 @@ func (c *hostCommand) Run(ctx context.Context, con *console) error {
 	}
 	_, err = io.WriteString(con.stdout, text)
 	return err
+}
+
+// checkHost refuses what names no host.
+func checkHost(host string) error {
+	if !strings.Contains(host, "://") {
+		host = "http://" + host
+	}
+	if _, err := weburl.Parse(host); err != nil {
+		return &failure{exitUsage, fmt.Errorf("%q is no host", strings.TrimPrefix(host, "http://")), "write example.org, 127.0.0.1:8080 or a URL of it"}
+	}
+	return nil
 }
 
 // change is what the flags ask for, if anything.

@@ -66,6 +66,9 @@ func (c *diffCommand) Run(ctx context.Context, con *console) (err error) {
 // differences returns what the job has to tell, and what that is compared with what.
 func (c *diffCommand) differences(ctx context.Context, job *crawler.Job) (found iter.Seq2[*storage.Record, error], what string, err error) {
 	if since := time.Time(c.Since); !since.IsZero() {
+		if c.Round != 0 {
+			return nil, "", &failure{exitUsage, errors.New("--round and --since cannot be used together"), "see crawl diff --help"}
+		}
 		what = "found since " + since.UTC().Format(time.RFC3339) + ", compared with what was known before each visit"
 		return job.DiffSince(ctx, since), what, nil
 	}

@@ -77,6 +77,8 @@ func (c *exportCommand) check() error {
 		{c.Index != "" && (!c.Format.warc || c.Bodies != ""), "--index: goes with --format warc"},
 		{c.Bodies != "" && (archive || c.Items || len(c.Fields) > 0 || c.Format.Format != export.JSONL || c.Output != ""), "--bodies: goes with --where and --raw alone"},
 		{c.Raw && c.Bodies == "", "--raw: goes with --bodies"},
+		{c.Items && len(c.Fields) > 0, "--items: items have fields of their own; --fields chooses those of pages"},
+		{len(c.Fields) > 0 && c.Format.Format == export.URLs, "--fields: goes with --format jsonl and csv; urls has nothing else"},
 		{c.Items && c.Format.Format != export.JSONL, fmt.Sprintf("--items: items are written as jsonl, not as %v", c.Format.Format)},
 	} {
 		if wrong.is {

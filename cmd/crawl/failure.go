@@ -48,7 +48,11 @@ func diagnose(err error) (line string, status int) {
 	case errors.Is(err, syscall.EPIPE):
 		return "", exitDone // who read our output has enough
 	case errors.As(err, &config):
-		return oneLine("--" + kebab(config.Field) + ": " + config.Reason), exitUsage
+		flag := "--" + kebab(config.Field)
+		if strings.Contains(flag, "[") { // a section of a file, such as Sites[0]
+			flag = strings.TrimPrefix(flag, "--")
+		}
+		return oneLine(flag + ": " + config.Reason), exitUsage
 	case errors.As(err, &job):
 		return oneLine(diagnoseJob(job)), exitFailed
 	case errors.Is(err, crawler.ErrProxies):
@@ -75,7 +79,10 @@ func diagnoseJob(e *crawler.JobError) string {
 	case errors.As(e, new(*net.OpError)) && errors.Is(e, fs.ErrPermission):
 		return dir + ": " + reason + "; only the user who crawls it can control it"
 	case errors.Is(e, crawler.ErrLocked):
-		return dir + " " + reason + "; crawl status " + dir + " shows how far it is"
+		if locked, ok := errors.AsType[*crawler.LockedError](e); ok && locked.PID == 0 {
+			return dir + " " + reason + "; try again when that has ended"
+		}
+		return dir + " " + reason + "; crawl status " + dir + " shows how far it is, crawl stop " + dir + " ends it"
 	case errors.Is(e, crawler.ErrNotJob):
 		return dir + " " + reason + "; crawl run --job DIR URL starts one, in a directory that is empty or does not exist"
 	case errors.Is(e, crawler.ErrFormat):
@@ -86,12 +93,18 @@ func diagnoseJob(e *crawler.JobError) string {
 		return dir + ": " + reason + "; restore it from a copy, or start anew in another directory with --job"
 	case isNoSpace(e) && e.Op == "compact":
 		return dir + ": " + reason + "; it is as it was; make room on its disk and try again"
+	case isNoSpace(e) && e.Op == "create":
+		return dir + ": " + reason + "; make room and try again"
 	case isNoSpace(e):
 		return dir + ": " + reason + "; make room, then crawl run --job " + dir + " goes on where it stopped"
 	case errors.Is(e, fs.ErrPermission), errors.Is(e, syscall.EROFS), errors.Is(e, syscall.ENOTDIR):
 		return dir + ": " + reason + "; choose a directory that can be written with --job"
 	}
-	return dir + ": cannot " + e.Op + " the job: " + reason
+	wayOut := ""
+	if e.Op == "compact" {
+		wayOut = "; it is as it was; crawl check " + dir + " tells whether it is damaged"
+	}
+	return dir + ": cannot " + e.Op + " the job: " + reason + wayOut
 }
 
 // jobReason is the error below e without what diagnoseJob says itself.

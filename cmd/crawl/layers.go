@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -64,12 +66,33 @@ func (ls layers) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, e
 	if err != nil {
 		return nil, fmt.Errorf("%w (%s)", err, g.origin)
 	}
+	if err := g.checkList(flag); err != nil {
+		return nil, fmt.Errorf("%w (%s)", err, g.origin)
+	}
 	scan := kong.Scan().PushTyped(value, kong.FlagValueToken)
 	scratch := reflect.New(flag.Target.Type()).Elem()
 	if err := flag.Mapper.Decode(&kong.DecodeContext{Value: flag.Value, Scan: scan}, scratch); err != nil {
 		return nil, fmt.Errorf("%w (%s)", err, g.origin)
 	}
 	return value, nil
+}
+
+// checkList reads each value of a flag that may be repeated: of a list kong tells
+// which types it has for it, too.
+func (g given) checkList(flag *kong.Flag) error {
+	if !flag.IsSlice() {
+		return nil
+	}
+	for _, text := range g.values {
+		value, ok := reflect.New(flag.Target.Type().Elem()).Interface().(encoding.TextUnmarshaler)
+		if !ok {
+			continue
+		}
+		if err := value.UnmarshalText([]byte(text)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // token is what kong's scanner takes for g's values.
@@ -168,9 +191,13 @@ func configFile(path string, flags []*kong.Flag, sections []string) (layer, erro
 
 // parseConfig reads the text of a configuration file.
 func parseConfig(text []byte, path string, flags []*kong.Flag, sections []string) (layer, error) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
+	var doc, more yaml.Node
+	in := yaml.NewDecoder(bytes.NewReader(text))
+	if err := in.Decode(&doc); err != nil && err != io.EOF {
 		return nil, fmt.Errorf("%s: %s", path, strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if in.Decode(&more) == nil && len(more.Content) > 0 {
+		return nil, fmt.Errorf("%s:%d: write all settings into one document, without ---", path, more.Line)
 	}
 	l := layer{}
 	if len(doc.Content) == 0 || doc.Content[0].Tag == "!!null" {

@@ -102,7 +102,7 @@ type settings struct {
 
 	WARC            bool        `group:"archives" name:"warc" help:"Also write what goes over the wire as WARC/1.1 archives, with an index, below warc in the job's directory."`
 	WARCSize        size        `group:"archives" name:"warc-size" default:"1GiB" placeholder:"SIZE" help:"Begin another archive at SIZE (${default})."`
-	WARCName        string      `group:"archives" name:"warc-name" default:"crawl" placeholder:"S" help:"What the names of archives begin with (${default})."`
+	WARCName        fileName    `group:"archives" name:"warc-name" default:"crawl" placeholder:"S" help:"What the names of archives begin with (${default})."`
 	WARCCredentials bool        `group:"archives" name:"warc-credentials" help:"Keep cookies and credentials in the requests that are archived."`
 	WARCInfo        []infoField `group:"archives" name:"warc-info" sep:"none" placeholder:"K:V" help:"Tell this of every archive, such as operator:you@example.org. May be repeated."`
 }
@@ -178,8 +178,11 @@ func (c *runCommand) keptIn(dir string) (layer, error) {
 		return nil, err
 	}
 	kept, err := parseKept(text)
+	if err != nil {
+		return nil, &crawler.JobError{Op: "read", Dir: dir, Err: fmt.Errorf("%w: %w", crawler.ErrCorrupt, err)}
+	}
 	c.unread = kept[unreadSeeds].values
-	return kept, err
+	return kept, nil
 }
 
 // Run crawls.
@@ -240,14 +243,33 @@ func (c *runCommand) Run(ctx context.Context, con *console, k *kong.Context) err
 	for _, line := range unread {
 		con.display.notice(line)
 	}
-	fresh := isMissing(c.Job)
+	undo := undoing(c.Job)
 	err = run.run(ctx)
-	if f := (*failure)(nil); fresh && errors.As(err, &f) && f.status == exitUsage {
+	if isUsage(err) {
 		// Nothing was started: leave no job behind whose settings a second try
 		// would take up.
-		return errors.Join(err, os.RemoveAll(c.Job))
+		return errors.Join(err, undo())
 	}
 	return err
+}
+
+// undoing returns what takes away all that is made in a directory that is missing
+// or empty now, and leaves another alone.
+func undoing(dir string) func() error {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case isMissing(dir):
+		return func() error { return os.RemoveAll(dir) }
+	case err != nil || len(entries) > 0:
+		return func() error { return nil }
+	}
+	return func() error {
+		entries, err := os.ReadDir(dir)
+		for _, e := range entries {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+		}
+		return err
+	}
 }
 
 // greeting tells which job it is, and with which settings if they may come as a

@@ -114,7 +114,7 @@ func (s *sources) seeds() iter.Seq[string] {
 				}
 				if err := line.check(); err != nil {
 					s.bad++
-					s.problem(fmt.Sprintf("%s:%d: %q is no URL: %s", from.name, line.number, line.excerpt(), oneLine(err.Error())))
+					s.tell(fmt.Sprintf("%s:%d: %q %s", from.name, line.number, line.excerpt(), oneLine(err.Error())))
 					continue
 				}
 				s.good++
@@ -126,6 +126,19 @@ func (s *sources) seeds() iter.Seq[string] {
 	}
 }
 
+// maxBadLines is how many bad lines are told of: a file that is no list of seeds
+// has nothing else.
+const maxBadLines = 20
+
+func (s *sources) tell(problem string) {
+	switch {
+	case s.bad <= maxBadLines:
+		s.problem(problem)
+	case s.bad == maxBadLines+1:
+		s.problem("more bad lines are only counted")
+	}
+}
+
 func (s *sources) names() string {
 	var names []string
 	for _, from := range s.list {
@@ -134,16 +147,20 @@ func (s *sources) names() string {
 	return strings.Join(names, ", ")
 }
 
-// check says why a line is no seed.
+// check says why a line, which is quoted before, is no seed.
 func (l seedLine) check() error {
 	if l.long {
-		return fmt.Errorf("it is longer than %d bytes", maxSeedLine)
+		return fmt.Errorf("is no URL: it is longer than %d bytes", maxSeedLine)
 	}
 	_, err := weburl.ParseSeed(l.text)
-	if bad, ok := errors.AsType[*weburl.Error](err); ok {
-		return bad.Reason // who reports it quotes the line
+	bad, ok := errors.AsType[*weburl.Error](err)
+	switch {
+	case !ok:
+		return err
+	case errors.Is(bad.Reason, weburl.NotURL):
+		return errors.New("is neither a URL nor the name of a site, such as example.org")
 	}
-	return err
+	return fmt.Errorf("is no URL: %w", bad.Reason)
 }
 
 // longestExcerpt cuts what is quoted of a bad line.

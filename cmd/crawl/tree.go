@@ -25,6 +25,12 @@ type treeError struct {
 func (e *treeError) Error() string { return fmt.Sprintf("line %d: %v", e.line, e.err) }
 func (e *treeError) Unwrap() error { return e.err }
 
+// ownWords is err without the names of packages, which mean nothing in a file.
+func ownWords(err error) error {
+	text := strings.ReplaceAll(strings.TrimPrefix(err.Error(), "crawler: "), "crawler: FormLogin: ", "")
+	return errors.New(strings.ReplaceAll(text, ": weburl: ", ": "))
+}
+
 func wrong(node *yaml.Node, format string, args ...any) error {
 	return &treeError{node.Line, fmt.Errorf(format, args...)}
 }
@@ -90,7 +96,7 @@ func decodeValue(node *yaml.Node, v reflect.Value) error {
 			return wrong(node, "takes one value")
 		}
 		if err := t.UnmarshalText([]byte(node.Value)); err != nil {
-			return &treeError{node.Line, err}
+			return &treeError{node.Line, ownWords(err)}
 		}
 		return nil
 	}
@@ -130,7 +136,7 @@ func decodeStruct(node *yaml.Node, v reflect.Value) error {
 	}
 	if c, ok := v.Addr().Interface().(validator); ok {
 		if err := c.Validate(); err != nil {
-			return &treeError{node.Line, err}
+			return &treeError{node.Line, ownWords(err)}
 		}
 	}
 	return nil

@@ -139,6 +139,17 @@ func formatSpan(d time.Duration) string {
 	return fmt.Sprintf("%dd%v", days, rest)
 }
 
+// fileName is part of the name of a file.
+type fileName string
+
+func (n *fileName) UnmarshalText(text []byte) error {
+	if strings.ContainsAny(string(text), "/\\\x00") {
+		return fmt.Errorf("%q is no part of a file name", text)
+	}
+	*n = fileName(text)
+	return nil
+}
+
 // revisitRange is between how many times pages are visited again: MIN..MAX, MAX
 // alone, or off.
 type revisitRange struct{ min, max span } // max 0: off
@@ -158,6 +169,9 @@ func (r *revisitRange) UnmarshalText(text []byte) error {
 	}
 	if err != nil || r.max <= 0 || found && r.min <= 0 {
 		return fmt.Errorf("%q is no range of times: write 1h..30d, 30d for the longest alone, or off", text)
+	}
+	if r.min > r.max {
+		return fmt.Errorf("%q begins with the longer time: write %s..%s", text, most, least)
 	}
 	return nil
 }

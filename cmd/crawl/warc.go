@@ -15,7 +15,7 @@ import (
 
 // archives is how a crawl writes archives.
 func (s *settings) archives() *crawler.WARC {
-	w := &crawler.WARC{Software: softwareName(), MaxSize: int64(s.WARCSize), Prefix: s.WARCName, Credentials: s.WARCCredentials}
+	w := &crawler.WARC{Software: softwareName(), MaxSize: int64(s.WARCSize), Prefix: string(s.WARCName), Credentials: s.WARCCredentials}
 	for _, f := range s.WARCInfo {
 		w.Info = append(w.Info, warc.Field{Name: f.name, Value: f.value})
 	}
