@@ -138,7 +138,7 @@ func figures(s crawler.Stats) string {
 		fmt.Fprintf(t, "  %s\t%s\t%s\n", name, number(n), more)
 	}
 	row("fetched", s.Fetched, byStatus(s.Statuses))
-	row("failed", s.Failed, strings.Join(byCount(s.Errors), ", "))
+	row("failed", s.Failed, failures(s))
 	if s.Retried > 0 {
 		row("retried", s.Retried, "")
 	}
@@ -224,6 +224,16 @@ func frequent[K ~string](counts map[K]int64) []K {
 		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
 	})
 	return slices.DeleteFunc(keys, func(k K) bool { return counts[k] == 0 })
+}
+
+// failures lists the errors by their class. Some are of responses that count as
+// fetched, such as those with a body that was cut short.
+func failures(s crawler.Stats) string {
+	text := strings.Join(byCount(s.Errors), ", ")
+	if partly := total(s.Errors) - s.Failed; partly > 0 {
+		text += fmt.Sprintf(" (%s of a response)", number(partly))
+	}
+	return text
 }
 
 // breakdown is the two most frequent classes in parentheses.

@@ -55,6 +55,13 @@ func TestProgressLine(t *testing.T) {
 	}
 }
 
+func TestFailures(t *testing.T) {
+	s := crawler.Stats{Fetched: 3, Failed: 1, Errors: map[string]int64{"body": 2, "dns": 1}}
+	if got := failures(s); got != "body 2, dns 1 (2 of a response)" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestFigures(t *testing.T) {
 	want := `  fetched   12,345   200: 12,300, 404: 45
   failed    56       timeout 40, dns 15, tls 1

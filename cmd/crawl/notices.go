@@ -33,19 +33,28 @@ func (n *notices) Handle(_ context.Context, r slog.Record) error {
 	b.WriteString(r.Message)
 	sep := ": "
 	r.Attrs(func(a slog.Attr) bool {
-		if text := attrText(a.Value); text != "" {
+		text := attrText(a.Value)
+		switch {
+		case text == "":
+			return true
+		case a.Key == "error": // says so itself
+			b.WriteString(sep + text)
+		default:
 			b.WriteString(sep + strings.ReplaceAll(a.Key, "_", " ") + " " + text)
-			sep = ", "
 		}
+		sep = ", "
 		return true
 	})
 	n.display.notice(oneLine(b.String()))
 	return nil
 }
 
-// attrText is v as an operator reads it; "" for a time that is not known.
+// attrText is v as an operator reads it; "" for a time that is not known and for
+// no error.
 func attrText(v slog.Value) string {
 	switch {
+	case v.Kind() == slog.KindAny && v.Any() == nil:
+		return ""
 	case v.Kind() != slog.KindTime:
 		return v.String()
 	case v.Time().IsZero():

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -16,6 +17,8 @@ func TestNotices(t *testing.T) {
 		log := slog.New(&notices{display: &display{mode: plain, w: &out}})
 		at := time.Date(2026, 5, 1, 12, 0, 0, 123, time.UTC)
 		log.Warn("robots.txt cannot be had", "origin", "http://a.example", "last_good", time.Time{}, "next", at)
+		log.Warn("no status", "error", errors.New("write x: full"))
+		log.Warn("no room at all", "free", 3, "error", nil)
 		for range 25 {
 			log.Warn("no room", "files", 5, "wanted", 6)
 			log.Info("a detail")
@@ -23,6 +26,7 @@ func TestNotices(t *testing.T) {
 		}
 		log.Warn("robots.txt cannot be had", "origin", "http://c.example", "last_good", at)
 		want := "robots.txt cannot be had: origin http://a.example, next 2026-05-01T12:00:00Z\n" +
+			"no status: write x: full\nno room at all: free 3\n" +
 			strings.Repeat("no room: files 5, wanted 6\n", 3) +
 			"robots.txt cannot be had: origin http://c.example, last good 2026-05-01T12:00:00Z\n"
 		if out.String() != want {

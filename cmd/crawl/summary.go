@@ -19,7 +19,11 @@ type ending struct {
 func (e ending) headline() string {
 	wait := ""
 	if n := e.Waiting + e.Leased; n > 0 {
-		wait = fmt.Sprintf(", %s still wait", plural(n, "URL"))
+		verb := " still wait"
+		if n == 1 {
+			verb = " still waits"
+		}
+		wait = ", " + plural(n, "URL") + verb
 	}
 	switch e.Ended {
 	case crawler.Done:
@@ -60,9 +64,14 @@ func (e ending) goOn() string {
 	}
 	switch e.Ended {
 	case crawler.MaxPages:
-		return "crawl run --job " + quote(e.job) + " --max-pages " + fmt.Sprint(2*e.settings.MaxPages) + e.reseed
+		have := int64(e.settings.MaxPages)
+		if e.Round <= 1 { // a limit that was lowered is below what the job has
+			have = max(have, e.Fetched)
+		}
+		return "crawl run --job " + quote(e.job) + " --max-pages " + fmt.Sprint(2*have) + e.reseed
 	case crawler.MaxBytes:
-		return "crawl run --job " + quote(e.job) + " --max-bytes " + (2 * e.settings.MaxBytes).String() + e.reseed
+		have := max(e.settings.MaxBytes, sizeLimit(e.WireBytes))
+		return "crawl run --job " + quote(e.job) + " --max-bytes " + (2 * have).String() + e.reseed
 	case crawler.MaxTime:
 		return "crawl run --job " + quote(e.job) + e.reseed
 	}
@@ -91,7 +100,7 @@ func (e ending) text() string {
 
 // nothing reports that not one response was had, by no wish of the user.
 func (e ending) nothing() bool {
-	tried := e.Failed > 0 || len(e.LeftOut) > 0 || len(e.Problems) > 0
+	tried := e.Failed > 0 || e.Retried > 0 || len(e.LeftOut) > 0 || len(e.Problems) > 0
 	return e.Fetched == 0 && (e.Ended == crawler.Done || tried)
 }
 
@@ -111,8 +120,12 @@ func (e ending) whyNothing() []string {
 		}
 		lines = append(lines, line)
 	}
-	if len(lines) == 1 {
+	switch {
+	case len(lines) > 1:
+	case e.Failed > 0:
 		lines = append(lines, "  every fetch failed: "+strings.Join(byCount(e.Errors), ", "))
+	default:
+		lines = append(lines, "  every request failed, "+plural(e.Waiting+e.Leased, "URL")+" to be tried again; a longer --max-time lets that happen")
 	}
 	return lines
 }

@@ -34,8 +34,12 @@ func TestEnding(t *testing.T) {
 			want: []string{"done: --max-pages 10 reached, 5 URLs still wait\n", "go on: crawl run --job 'my job' --max-pages 20 --seeds -\n", "export: "},
 		},
 		{
+			name: "a limit that was lowered", ended: crawler.MaxPages, stats: crawler.Stats{Fetched: 400, Waiting: 1},
+			want: []string{"reached, 1 URL still waits\n", "go on: crawl run --job 'my job' --max-pages 800 --seeds -\n"},
+		},
+		{
 			name: "max-time", ended: crawler.MaxTime, stats: crawler.Stats{Fetched: 10, Waiting: 1},
-			want: []string{"done: --max-time 1m0s reached, 1 URL still wait", "go on: crawl run --job 'my job' --seeds -\n"},
+			want: []string{"done: --max-time 1m0s reached, 1 URL still waits", "go on: crawl run --job 'my job' --seeds -\n"},
 		},
 		{
 			name: "max-time before anything", ended: crawler.MaxTime, stats: crawler.Stats{Waiting: 1},
@@ -43,7 +47,7 @@ func TestEnding(t *testing.T) {
 		},
 		{
 			name: "stopped", ended: crawler.Stopped, stats: crawler.Stats{Fetched: 10, Waiting: 1},
-			want: []string{"interrupted, 1 URL still wait", "resume: crawl run --job 'my job' --seeds -\n"}, wantNot: []string{"export:"},
+			want: []string{"interrupted, 1 URL still waits", "resume: crawl run --job 'my job' --seeds -\n"}, wantNot: []string{"export:"},
 		},
 		{
 			name: "failed", ended: crawler.Failed, stats: crawler.Stats{Fetched: 10},
