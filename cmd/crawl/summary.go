@@ -89,6 +89,12 @@ func (e ending) text() string {
 	for _, line := range e.whyNothing() {
 		fmt.Fprintln(&b, line)
 	}
+	if !e.nothing() && len(e.Problems) > 0 {
+		b.WriteString("seeds that led nowhere:\n")
+		for _, problem := range e.Problems {
+			fmt.Fprintln(&b, "  "+oneLine(problem))
+		}
+	}
 	if command := e.goOn(); command != "" {
 		fmt.Fprintf(&b, "go on: %s\n", command)
 	}

@@ -63,6 +63,11 @@ func TestEnding(t *testing.T) {
 			want:  []string{"nothing was fetched:\n  http://a/: connection refused; (is it up?)\n"},
 		},
 		{
+			name: "a seed that redirects elsewhere", ended: crawler.Done,
+			stats: crawler.Stats{Fetched: 1, Problems: []string{"seed http://a/: redirects to http://b/, out of scope"}},
+			want:  []string{"job: 'my job'\nseeds that led nowhere:\n  seed http://a/: redirects to http://b/, out of scope\nexport: "},
+		},
+		{
 			name: "nothing, only failures", ended: crawler.Done, nothing: true,
 			stats: crawler.Stats{Failed: 3, Errors: map[string]int64{"dns": 2, "timeout": 1}},
 			want:  []string{"nothing was fetched:\n  every fetch failed: dns 2, timeout 1\n"},
