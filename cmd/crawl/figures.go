@@ -231,7 +231,7 @@ func frequent[K ~string](counts map[K]int64) []K {
 func failures(s crawler.Stats) string {
 	text := strings.Join(byCount(s.Errors), ", ")
 	if partly := total(s.Errors) - s.Failed; partly > 0 {
-		text += fmt.Sprintf(" (%s of a response)", number(partly))
+		text += fmt.Sprintf(" (%s of them with a response)", number(partly))
 	}
 	return text
 }

@@ -57,7 +57,7 @@ func TestProgressLine(t *testing.T) {
 
 func TestFailures(t *testing.T) {
 	s := crawler.Stats{Fetched: 3, Failed: 1, Errors: map[string]int64{"body": 2, "dns": 1}}
-	if got := failures(s); got != "body 2, dns 1 (2 of a response)" {
+	if got := failures(s); got != "body 2, dns 1 (2 of them with a response)" {
 		t.Errorf("got %q", got)
 	}
 }
