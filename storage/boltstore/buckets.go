@@ -152,6 +152,12 @@ func partKey(seq uint64, part uint32) (key [partKeySize]byte) {
 	return key
 }
 
+// disordered is the damage of a key that does not come after those before it, which
+// would lead a reader round in circles.
+func disordered(bucket string, key []byte) error {
+	return corrupt(bucket, key, "out of order")
+}
+
 // corrupt makes a CorruptError for a bucket within the root; "" is the root.
 // The key is copied: it may be bbolt's.
 func corrupt(bucket string, key []byte, reason string) error {

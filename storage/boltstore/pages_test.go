@@ -1,6 +1,8 @@
 package boltstore
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -55,6 +57,58 @@ func TestDamagedPages(t *testing.T) {
 	}
 }
 
+// TestDisorderedKeys has a record under the key of an earlier one: whoever goes by keys is led back, but not for ever.
+func TestDisorderedKeys(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(db, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var recs []*storage.Record
+	for i := range 300 {
+		recs = append(recs, &storage.Record{URL: fmt.Sprintf("http://h.example/%d", i), Host: "h", Status: 200, Items: []json.RawMessage{[]byte("1")}})
+	}
+	if err := s.Append(t.Context(), recs); err != nil {
+		t.Fatal(err)
+	}
+	from, to := seqKey(200), seqKey(100)
+	itemFrom, itemTo := partKey(200, 0), partKey(100, 0)
+	var record, item []byte // as they lie in their pages
+	if err := db.View(func(tx *bbolt.Tx) error {
+		b, err := openBuckets(tx)
+		if err != nil {
+			return err
+		}
+		record = append(from[:], b.records.Get(from[:])...)
+		item = append(itemFrom[:], b.items.Get(itemFrom[:])...)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Close(), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	sound, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []struct{ whole, key []byte }{{record, to[:]}, {item, itemTo[:]}} {
+		bad := bytes.Clone(sound)
+		at := bytes.Index(bad, d.whole)
+		if at < 0 {
+			t.Fatal("not in the file")
+		}
+		copy(bad[at:], d.key)
+		if err := readAll(t, bad); !errors.Is(err, storage.ErrCorrupt) {
+			t.Errorf("%v, want that it is corrupt", err)
+		}
+	}
+}
+
 // readAll reads everything of a store in a file with that content.
 func readAll(t *testing.T, file []byte) error {
 	t.Helper()
@@ -84,6 +138,12 @@ func readAll(t *testing.T, file []byte) error {
 		if _, err := s.Body(t.Context(), rec.Seq); err != nil {
 			errs = append(errs, err)
 		}
+	}
+	for _, err := range s.Items(t.Context(), 0) {
+		errs = append(errs, err)
+	}
+	for _, err := range s.Select(t.Context(), storage.Query{}) {
+		errs = append(errs, err)
 	}
 	_, err = s.Get(t.Context(), "http://h3.example/3")
 	return errors.Join(append(errs, err)...)

@@ -44,13 +44,17 @@ func (s *Store) Records(ctx context.Context, after uint64) iter.Seq2[*storage.Re
 // read before it.
 func (s *Store) readRecords(ctx context.Context, after uint64) (recs []*storage.Record, err error) {
 	err = s.view(ctx, func(b *buckets) error {
-		start, size := seqKey(after+1), 0
+		start, last, size := seqKey(after+1), after, 0
 		c := b.records.Cursor()
 		for k, v := c.Seek(start[:]); k != nil && len(recs) < maxBatch && size < maxBatchBytes; k, v = c.Next() {
 			r, err := readRecord(k, v)
 			if err != nil {
 				return err
 			}
+			if r.Seq <= last {
+				return disordered(recordsName, k)
+			}
+			last = r.Seq
 			recs = append(recs, &r.Record)
 			size += len(v)
 		}
@@ -96,6 +100,9 @@ func (s *Store) readItems(ctx context.Context, start []byte) (items []storage.It
 			if len(k) != partKeySize {
 				return corrupt(itemsName, k, "not the key of an item")
 			}
+			if bytes.Compare(k, start) < 0 {
+				return disordered(itemsName, k)
+			}
 			if page == nil || page.Seq != seqOf(k) {
 				if page, err = b.record(seqOf(k)); err != nil {
 					return orphaned(err, itemsName, k)
@@ -103,6 +110,7 @@ func (s *Store) readItems(ctx context.Context, start []byte) (items []storage.It
 			}
 			items = append(items, storage.Item{Seq: page.Seq, URL: page.URL, Label: page.Label, Data: bytes.Clone(v)})
 			next = append(append(next[:0], k...), 0) // the smallest key after k
+			start = next
 			size += len(v)
 		}
 		return nil

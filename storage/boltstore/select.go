@@ -61,6 +61,9 @@ func (s *Store) selectAny(ctx context.Context, q storage.Query) (recs []*storage
 				return corrupt(recordsName, k, "not a sequence number")
 			}
 			seq := seqOf(k)
+			if seq <= max(last, q.After) {
+				return disordered(recordsName, k)
+			}
 			if at := blockOf(seq); at != block {
 				block = at
 				span, err := b.span(block)
