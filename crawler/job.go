@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -120,6 +121,7 @@ type Job struct {
 	file    os.FileInfo // of db when it was opened
 	backend *boltfrontier.Backend
 	store   *boltstore.Store
+	trimmed atomic.Uint32 // where trim goes on
 }
 
 // OpenJob opens the job in dir for reading. The caller closes it. Errors are of

@@ -25,6 +25,9 @@ import (
 // fault. It is safe while others read and write, as the mapping is shared with
 // the file, is never written to, and keeps its address while a transaction is
 // open: there is one here, so the range cannot have become anything else's.
+//
+// It goes through the mapping part by part, a bit further each time, until a quarter of
+// the limit is free: of what is read again and again most stays in place.
 func (j *Job) trim(limit int64) error {
 	resident, err := residentFiles()
 	if err != nil || resident <= limit {
@@ -32,14 +35,27 @@ func (j *Job) trim(limit int64) error {
 	}
 	return j.db.View(func(*bbolt.Tx) error {
 		return eachMapping(j.db.Path(), j.file, func(start, size uintptr) error {
-			_, _, errno := unix.Syscall(unix.SYS_MADVISE, start, size, unix.MADV_DONTNEED)
-			if errno != 0 {
-				return fmt.Errorf("madvise: %w", errno)
+			page := uintptr(os.Getpagesize())
+			part := (size/trimParts + page) / page * page
+			for range trimParts {
+				from := uintptr(j.trimmed.Add(1)%trimParts) * part
+				if from >= size {
+					continue
+				}
+				if _, _, errno := unix.Syscall(unix.SYS_MADVISE, start+from, min(part, size-from), unix.MADV_DONTNEED); errno != 0 {
+					return fmt.Errorf("madvise: %w", errno)
+				}
+				if resident, err := residentFiles(); err != nil || resident <= limit/4*3 {
+					return err
+				}
 			}
 			return nil
 		})
 	})
 }
+
+// trimParts is how many parts trim has of a mapping.
+const trimParts = 64
 
 // residentFiles is how many bytes of mapped files this process has in memory,
 // its program included.

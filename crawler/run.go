@@ -134,7 +134,7 @@ func ending(ctx, hard, soft context.Context, pages *budget, traffic *traffic) En
 // How much of the database may be resident for longer than a moment: that is seen to
 // after each commit, which touches the most of it, and now and then.
 const (
-	residentMost = 64 << 20 // the program itself takes some 10 of it
+	residentMost = 96 << 20 // the program itself takes some 10 of it
 	trimEvery    = 50 * time.Millisecond
 	trimIdle     = time.Second // while nothing is fetched
 )
