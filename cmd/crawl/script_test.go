@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -48,6 +49,10 @@ func TestMain(m *testing.M) {
 //	                            $SITE is its address and $SITE2 another of its own
 //	requests                    print what the site was asked for since the last time
 func TestScript(t *testing.T) {
+	// What nohup has the tests ignore is not for the commands: a signal that is caught here is not ignored by them.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(hangups) })
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
