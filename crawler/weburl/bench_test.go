@@ -33,6 +33,24 @@ func BenchmarkResolve(b *testing.B) {
 	}
 }
 
+// BenchmarkBatch resolves fifty links of a page together.
+func BenchmarkBatch(b *testing.B) {
+	base, err := Parse("https://www.example.org/news/2026/11/a-page-about-something.html?from=front")
+	if err != nil {
+		b.Fatal(err)
+	}
+	ref := []byte("/news/2026/11/another-page-of-the-site.html")
+	b.ReportAllocs()
+	var batch Batch
+	for b.Loop() {
+		for range 50 {
+			batch.Add(Parser{}, base, ref)
+		}
+		batch.Take(Parser{}, func(int, URL) {})
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/50, "ns/link")
+}
+
 func BenchmarkParse(b *testing.B) {
 	const canonical = "https://www.example.org/news/2026/11/a-page-about-something.html?from=front"
 	b.Run("canonical", func(b *testing.B) {

@@ -147,6 +147,9 @@ func FuzzResolve(f *testing.F) {
 		if bytes, err := page.Resolve([]byte(ref)); err != nil || bytes != u {
 			t.Fatalf("%q from a string, %q from bytes, %v", u, bytes, err)
 		}
+		if got := batched(new(Batch), Parser{}, page, ref, "x", ref); got[0] != u || got[len(got)-1] != u {
+			t.Fatalf("%q alone, %q in a batch", u, got)
+		}
 		user := u.User()
 		if user != "" {
 			user += "@"

@@ -29,9 +29,11 @@ func (p Parser) Parse(raw string) (URL, error) { return p.ResolveString(URL{}, r
 
 // Resolve is [URL.Resolve] by p.
 func (p Parser) Resolve(base URL, ref []byte) (URL, error) {
-	text := unsafe.String(unsafe.SliceData(ref), len(ref)) // read only as long as this call
-	return p.resolve(base, text, "")
+	return p.resolve(base, view(ref), "")
 }
+
+// view is ref as a string, for as long as nobody writes to it.
+func view(ref []byte) string { return unsafe.String(unsafe.SliceData(ref), len(ref)) }
 
 // ResolveString is [URL.ResolveString] by p.
 func (p Parser) ResolveString(base URL, ref string) (URL, error) { return p.resolve(base, ref, ref) }

@@ -21,6 +21,9 @@ type offsets struct {
 // String returns the URL. It does not allocate.
 func (u URL) String() string { return u.s }
 
+// Clone returns u in memory of its own: URLs may share the string that they are parts of.
+func (u URL) Clone() URL { return URL{strings.Clone(u.s), u.offsets} }
+
 // IsZero tells whether u is the zero value.
 func (u URL) IsZero() bool { return u.s == "" }
 
