@@ -81,7 +81,7 @@ func (v *visit) comeAgain() {
 	req.Attempt, req.NotBefore, req.Data = 0, dueAfter(at, wait), next.encode()
 	ch.again = append(ch.again, req)
 	ch.tally.Revisits++
-	ch.weight += 256 + int64(len(req.Data))
+	ch.weight += weigh(req)
 }
 
 // foundBy is what a result says of a visit.
@@ -198,7 +198,7 @@ func (s *sitemapVisit) news(ctx context.Context, u weburl.URL, e *sitemap.Entry)
 	}
 	req.Data = env.encode()
 	s.ch.add = append(s.ch.add, req)
-	s.ch.weight += 256 + int64(len(req.Data))
+	s.ch.weight += weigh(req)
 }
 
 // PlannedRevisit is the next visit of a page: see Config.Revisit.

@@ -64,7 +64,7 @@ type committer struct {
 
 	archives *archive // nil: none are written
 	room     *reserve
-	recent   *recent // URLs whose commit is done
+	recent   *recent // URLs that need not be added again
 
 	changes chan *change
 	memory  *semaphore.Weighted
@@ -94,6 +94,17 @@ func newCommitter(j *Job, backend frontier.Backend, store storage.Store, events 
 	}, nil
 }
 
+// requestWeight is about what a request takes of memory until it is committed, besides
+// what is in it.
+const requestWeight = 256
+
+func weigh(reqs ...frontier.Request) (bytes int64) {
+	for i := range reqs {
+		bytes += requestWeight + int64(len(reqs[i].URL)+len(reqs[i].Data))
+	}
+	return bytes
+}
+
 // submit hands a change over without waiting for its commit. It blocks while
 // too many bytes wait.
 func (c *committer) submit(ch *change) {
@@ -101,8 +112,19 @@ func (c *committer) submit(ch *change) {
 	// The context has no end: the committer always comes round, even after a
 	// failure, and a change that is left behind would leave a URL in no state.
 	_ = c.memory.Acquire(context.Background(), ch.weight)
+	add := ch.add
 	c.changes <- ch
+	if c.ordered() {
+		for i := range add {
+			c.recent.add(add[i].URL)
+		}
+	}
 }
+
+// ordered reports that changes count in the order in which they are handed over, and
+// none without all before it: what finds the same URLs later can leave them out.
+// With a frontier that others share, a change is dropped whose lease was lost.
+func (c *committer) ordered() bool { return c.backend == c.job.backend }
 
 // commit hands a change over and waits until it is durable.
 func (c *committer) commit(ch *change) error {
@@ -229,8 +251,10 @@ func (c *committer) write(group []*change) error {
 	c.mu.Lock()
 	c.totals = totals
 	c.mu.Unlock()
-	for i := range batch.Add {
-		c.recent.add(batch.Add[i].URL)
+	if !c.ordered() {
+		for i := range batch.Add {
+			c.recent.add(batch.Add[i].URL)
+		}
 	}
 	_ = c.job.trim(residentMost) // where the system has no such thing, it does without
 	c.events.Committed(CommittedEvent{

@@ -8,9 +8,9 @@ import (
 // recentURLs is how many URLs a recent remembers, in 8 bytes each.
 const recentURLs = 1 << 17
 
-// recent remembers URLs that the frontier knows, those added last. Most links
-// of a page lead where others did, and what is found here need not go to the
-// frontier to be found known there: a URL that was committed is known for good.
+// recent remembers URLs that the frontier knows, or will before what is handed over
+// from now on, those added last. Most links of a page lead where others did, and
+// what is found here need not go to the frontier to be found known there.
 //
 // Like the frontier it goes by fingerprints of 64 bits. It may be used from many
 // goroutines.
@@ -28,16 +28,15 @@ func (r *recent) slot(url string) (*atomic.Uint64, uint64) {
 	return &r.slots[h%recentURLs], max(h, 1) // 0 is a slot without URL
 }
 
-// has reports whether url is known for certain.
+// has reports whether url need not be added.
 func (r *recent) has(url string) bool {
 	slot, h := r.slot(url)
 	return slot.Load() == h
 }
 
-// mark notes which of the links are known for certain, and returns how many are
-// not. It looks for all of a page
-// in one go, as most slots have to come from memory: the processor then waits for
-// several at once.
+// mark notes which of the links need not be added, and returns how many have to be. It
+// looks for all of a page in one go, as most slots have to come from memory: the
+// processor then waits for several at once.
 func (r *recent) mark(links []foundLink) (unknown int) {
 	for i := range links {
 		if links[i].known = r.has(links[i].url.String()); !links[i].known {
@@ -47,7 +46,7 @@ func (r *recent) mark(links []foundLink) (unknown int) {
 	return unknown
 }
 
-// add remembers url, whose commit is done.
+// add remembers url, which was added for good: see committer.ordered.
 func (r *recent) add(url string) {
 	slot, h := r.slot(url)
 	slot.Store(h)

@@ -205,7 +205,7 @@ func (ch *change) addSeed(urls *weburl.Parser, text string) (root string, err er
 		e.flags |= flagGuessed
 	}
 	ch.add = append(ch.add, frontier.Request{URL: u.String(), Host: u.Host(), Data: e.encode()})
-	ch.weight += int64(len(u.String())) + 256
+	ch.weight += weigh(ch.add[len(ch.add)-1])
 	return seedKey(u), nil
 }
 

@@ -72,7 +72,7 @@ func (v *visit) putSitemaps(ch *change, from sitemapSource, named []weburl.URL) 
 	for _, u := range named[:n] {
 		ch.add = append(ch.add, frontier.Request{URL: u.String(), Host: u.Host(), Referrer: from.url, Depth: from.depth, Data: data})
 	}
-	ch.weight += 256 * int64(n)
+	ch.weight += weigh(ch.add[len(ch.add)-n:]...)
 }
 
 // sitemapVisit is the reading of one sitemap.
@@ -190,7 +190,7 @@ func (s *sitemapVisit) entry(ctx context.Context, e *sitemap.Entry) {
 		Priority: verdict.raise(priorityOf(e)),
 		Data:     envelope{kind: links.Listed, listing: listingOf(e), hops: verdict.hops}.encode(),
 	})
-	s.ch.weight += 256
+	s.ch.weight += weigh(s.ch.add[len(s.ch.add)-1])
 	s.news(ctx, u, e)
 }
 
@@ -229,7 +229,7 @@ func (s *sitemapVisit) store(a *answer, kept *keptBody, size int64) {
 		v.redirectSitemap(ch, target)
 	}
 	v.limits.Clip(rec)
-	ch.weight += int64(len(rec.Body) + len(rec.Head) + 256)
+	ch.weight += int64(len(rec.Body)+len(rec.Head)) + requestWeight
 	v.count(ch)
 	v.tellFetched(rec, 0, a.err)
 }
