@@ -7,14 +7,18 @@ import (
 	"sync"
 )
 
-// maxKept is the largest buffer that is used again: one huge page must not
-// hold its memory for the rest of the crawl.
-const maxKept = 1 << 20
+// maxKept is the largest buffer that is used again, maxKeptLinks as many links: one
+// huge page must not hold its memory for the rest of the crawl.
+const (
+	maxKept      = 1 << 20
+	maxKeptLinks = 4 << 10
+)
 
 // body is a page's body, as it was transferred and decoded.
 type body struct {
 	raw     bytes.Buffer // as transferred; kept until the page is committed
 	decoded []byte
+	room    *buffer // that decoded is in
 	pool    *sync.Pool
 }
 
@@ -32,14 +36,17 @@ func (b *body) release() {
 		return
 	}
 	b.raw.Reset()
-	b.decoded = nil
+	b.decoded, b.room = nil, nil
 	b.pool.Put(b)
 }
 
-// buffer is where a page's body is decoded to. All workers share a few: one that
-// was filled a moment ago is in the processor's caches still, where one for each
-// worker would not be.
-type buffer struct{ bytes []byte }
+// buffer is where a page's body is decoded to, and its links are gathered. All
+// workers share a few: one that was filled a moment ago is in the processor's caches
+// still, where one for each worker would not be.
+type buffer struct {
+	bytes []byte
+	links []foundLink
+}
 
 // takeBuffer returns a buffer for one visit; an empty one, that is not given
 // back, if a handler may keep the page.
@@ -55,7 +62,7 @@ func (c *Crawler) takeBuffer() *buffer {
 // giveBuffer lets another visit have the buffer, whose bytes nobody uses any
 // more.
 func (c *Crawler) giveBuffer(b *buffer) {
-	if c.handler == nil && cap(b.bytes) <= maxKept {
+	if c.handler == nil && cap(b.bytes) <= maxKept && cap(b.links) <= maxKeptLinks {
 		c.buffers.Put(b)
 	}
 }

@@ -15,8 +15,12 @@ import (
 	"github.com/orbweaver/orbweaver/crawler/weburl"
 )
 
-// maxLinks bounds the links taken from one page; the rest is counted.
-const maxLinks = 100_000
+// maxLinks and maxLinkBytes bound the links taken from one page, and their URLs: a page
+// with a long URL makes each of its links as long. The rest is counted.
+const (
+	maxLinks     = 100_000
+	maxLinkBytes = 16 << 20
+)
 
 // maxTitle bounds a stored title, in bytes.
 const maxTitle = 1 << 10
@@ -33,14 +37,15 @@ type findings struct {
 	invalid int          // links that are no URL
 	tooLong int          // links that are too long to be one
 	noHTTP  int          // links of another scheme
-	cut     int          // links beyond maxLinks
+	cut     int          // links beyond maxLinks and maxLinkBytes
+	bytes   int          // of URLs
 }
 
 type foundLink struct {
 	url   weburl.URL
 	kind  links.Kind
 	rel   links.Rel
-	known bool // to the frontier, for certain
+	known bool // need not be added to the frontier
 }
 
 // listed is what a sitemap or feed says of a URL.
@@ -52,10 +57,9 @@ type listed struct {
 // findIn extracts the title and the links of the kinds that are asked for, as
 // far as the page's type is one that is known to have them.
 func findIn(p *Page) *findings {
-	f := &findings{urls: p.urls, base: p.url, robots: p.head.robots}
+	f := &findings{urls: p.urls, base: p.url, robots: p.head.robots, links: p.room.links[:0]}
 	s := scratches.Get().(*scratch)
-	defer scratches.Put(s)
-	clear(s.seen)
+	defer s.release()
 	for _, l := range p.head.links {
 		f.take(s, l)
 	}
@@ -72,11 +76,13 @@ func findIn(p *Page) *findings {
 			if l.Kind&p.kinds != 0 {
 				f.take(s, l)
 			}
-			return len(f.links) < maxLinks
+			return s.batch.Len() < maxLinks
 		})
 	case p.kinds&links.Listed != 0 && mayList(p):
 		f.list(s, p)
 	}
+	f.settle(s)
+	p.room.links = f.links
 	return f
 }
 
@@ -108,7 +114,7 @@ func isCode(contentType string) bool {
 	return strings.HasSuffix(contentType, "+json")
 }
 
-// take resolves a link and keeps it unless it was taken before.
+// take resolves a link unless it was taken before. It is kept by settle.
 func (f *findings) take(s *scratch, l links.Link) {
 	switch {
 	case l.Charset != nil: // in which the same text is another query
@@ -131,13 +137,15 @@ func mayList(p *Page) bool {
 
 // list takes the entries of a sitemap or feed that was fetched like a page.
 func (f *findings) list(s *scratch, p *Page) {
+	f.settle(s)
 	f.listed = make([]listed, len(f.links))
 	for e, err := range sitemap.Entries(bytes.NewReader(p.Body), sitemap.Limits{}) {
 		if err != nil {
 			return // as it is cut, or something else
 		}
 		before := len(f.links)
-		if f.take(s, links.Link{URL: []byte(e.Loc), Kind: entryKind(&e)}); len(f.links) > before {
+		f.take(s, links.Link{URL: []byte(e.Loc), Kind: entryKind(&e)})
+		if f.settle(s); len(f.links) > before {
 			f.listed = append(f.listed, listed{listingOf(&e), priorityOf(&e)})
 		}
 		if len(f.links) == maxLinks {
@@ -160,22 +168,27 @@ func priorityOf(e *sitemap.Entry) int8 { return int8(math.Round(float64(e.Priori
 // scratch is the memory that extraction uses again for the next page.
 type scratch struct {
 	links []links.Link
-	seen  map[uint64]struct{} // hashes of links as written, and resolved
+	seen  hashSet // of links as written, and resolved
 	seed  maphash.Seed
+	batch weburl.Batch
+	taken []foundLink // those in batch, without their URLs
 }
 
 var scratches = sync.Pool{New: func() any {
-	return &scratch{seen: make(map[uint64]struct{}), seed: maphash.MakeSeed()}
+	return &scratch{seed: maphash.MakeSeed()}
 }}
 
-// first says whether it has not been asked for these bytes before.
-func (s *scratch) first(b []byte) bool { return s.firstHash(maphash.Bytes(s.seed, b)) }
-
-func (s *scratch) firstHash(h uint64) bool {
-	before := len(s.seen)
-	s.seen[h] = struct{}{}
-	return len(s.seen) > before
+// release gives the memory to another page, unless one huge page needed too much.
+func (s *scratch) release() {
+	if s.seen.used > maxKeptLinks || s.batch.Cap() > maxKept {
+		return
+	}
+	s.seen.clear()
+	scratches.Put(s)
 }
+
+// first says whether it has not been asked for these bytes before.
+func (s *scratch) first(b []byte) bool { return s.seen.add(maphash.Bytes(s.seed, b)) }
 
 func (f *findings) extract(s *scratch, p *Page) {
 	s.links = s.links[:0]
@@ -191,35 +204,51 @@ func (f *findings) extract(s *scratch, p *Page) {
 	if base, err := f.base.Resolve(f.queries.encode(page.Base)); page.Base != nil && err == nil {
 		f.base = base
 	}
-	f.links = slices.Grow(f.links, len(s.links))
 	for _, l := range s.links {
 		f.take(s, l)
 	}
 	clear(s.links) // they hold the body
 }
 
-// add resolves a link and keeps it unless it leads where another one does.
+// add resolves a link.
 func (f *findings) add(s *scratch, l links.Link, queries *queryEncoder) {
-	if !links.Web(l.URL) {
+	switch {
+	case !links.Web(l.URL):
 		f.noHTTP++
 		return
+	case f.bytes >= maxLinkBytes:
+		f.cut++
+		return
 	}
-	u, err := f.urls.Resolve(f.base, queries.encode(l.URL))
-	switch {
-	case err != nil && reasonOf(err) == ReasonNoHTTP:
+	before := s.batch.Size()
+	switch s.batch.Add(*f.urls, f.base, queries.encode(l.URL)) {
+	case "":
+		f.bytes += s.batch.Size() - before
+		s.taken = append(s.taken, foundLink{kind: l.Kind, rel: l.Rel})
+	case weburl.UnsupportedScheme:
 		f.noHTTP++
-	case err != nil && reasonOf(err) == ReasonLength:
+	case weburl.TooLong:
 		f.tooLong++
-	case err != nil:
+	default:
 		f.invalid++
-	case s.firstURL(u):
-		f.links = append(f.links, foundLink{url: u, kind: l.Kind, rel: l.Rel})
 	}
+}
+
+// settle keeps the links that were resolved, unless they lead where others do.
+func (f *findings) settle(s *scratch) {
+	f.links = slices.Grow(f.links, s.batch.Len())
+	s.batch.Take(*f.urls, func(i int, u weburl.URL) {
+		if s.firstURL(u) {
+			s.taken[i].url = u
+			f.links = append(f.links, s.taken[i])
+		}
+	})
+	s.taken = s.taken[:0]
 }
 
 // firstURL is first for a resolved URL, in a room of its own.
 func (s *scratch) firstURL(u weburl.URL) bool {
-	return s.firstHash(^maphash.String(s.seed, u.String()))
+	return s.seen.add(^maphash.String(s.seed, u.String()))
 }
 
 // reasonOf says why a link that is no URL of the web was left out.

@@ -136,7 +136,8 @@ func (v *visit) judgeLink(p *Page, l *foundLink) (Reason, verdict) {
 // priority that the user, a sitemap and the rules give it.
 func (v *visit) linkRequest(p *Page, i int, verdict verdict) frontier.Request {
 	l := &p.found.links[i]
-	req := frontier.Request{URL: l.url.String(), Host: l.url.Host(), Referrer: p.URL, Depth: p.Depth + 1}
+	u := l.url.Clone() // the others of the page are not to wait with it
+	req := frontier.Request{URL: u.String(), Host: u.Host(), Referrer: p.URL, Depth: p.Depth + 1}
 	e := envelope{kind: l.kind, rel: l.rel, hops: verdict.hops}
 	if p.found.listed != nil {
 		e.listing, req.Priority = p.found.listed[i].listing, p.found.listed[i].priority

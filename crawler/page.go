@@ -62,6 +62,7 @@ type Page struct {
 	encoded string // encoding found for Body
 	doc     *goquery.Document
 	found   *findings
+	room    *buffer           // for what is found
 	values  map[string]string // of the Mux's wildcards
 
 	follows []frontier.Request

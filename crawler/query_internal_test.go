@@ -40,7 +40,7 @@ func TestLegacyQueries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Page{URL: at.String(), ContentType: "text/html", Body: []byte(body), url: at, urls: new(weburl.Parser), kinds: links.Pages, typeField: "text/html; charset=cp1251"}
+	p := &Page{URL: at.String(), ContentType: "text/html", Body: []byte(body), url: at, urls: new(weburl.Parser), kinds: links.Pages, room: new(buffer), typeField: "text/html; charset=cp1251"}
 	var got []string
 	for _, l := range p.Links() {
 		got = append(got, l.URL)

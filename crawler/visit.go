@@ -149,7 +149,7 @@ func (v *visit) fetch(ctx context.Context) {
 		buf := v.takeBuffer()
 		defer v.giveBuffer(buf)
 		body.decoded, err = resp.AppendBody(buf.bytes[:0])
-		buf.bytes = body.decoded
+		buf.bytes, body.room = body.decoded, buf
 		cached.keep(resp, err)
 		defer resp.Release()
 	}
@@ -338,7 +338,7 @@ func (v *visit) store(a *answer, page *Page, target string, handlerErr error) {
 	v.takeHandled(ch, page, rec, handlerErr)
 	v.explainCut(a, rec)
 	v.limits.Clip(rec) // a hostile page must not fail the whole commit
-	ch.weight = int64(len(rec.Body)+len(rec.Head)+len(rec.Data)) + 256*int64(len(ch.add)+1)
+	ch.weight = int64(len(rec.Body)+len(rec.Head)+len(rec.Data)) + requestWeight + weigh(ch.add...)
 	ch.release = a.body.release
 	v.count(ch)
 	v.tellFetched(rec, len(rec.Items), a.err)
@@ -394,7 +394,7 @@ func (v *visit) newPage(a *answer) *Page {
 		FetchedAt: a.began, Duration: a.took,
 		typeField: a.resp.HeaderValue("Content-Type"), url: v.url,
 		head: v.readHead(a.resp), kinds: v.kinds, agent: v.agent, urls: &v.urls,
-		judge: v.scope.from(v.subject()),
+		judge: v.scope.from(v.subject()), room: a.body.room,
 	}
 	p.ContentType = v.w.readType(p.typeField)
 	if p.ContentType == "" {
