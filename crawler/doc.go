@@ -50,8 +50,8 @@
 //
 // A page whose commit returned is never fetched again. After a crash, at most
 // the pages in flight are: those that workers have in hand, and those that wait
-// for their commit, which is made for up to 256 of them together while the next
-// 256 gather. A URL that was left out has a [Reason] with a
+// for their commit, which is made for up to 512 of them together while the next
+// 512 gather. A URL that was left out has a [Reason] with a
 // counter, and [Job.Explain] tells what is known of any URL.
 //
 // A job is its directory, under whatever path: one that is copied while no crawl

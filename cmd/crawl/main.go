@@ -3,19 +3,10 @@ package main
 import (
 	"context"
 	"os"
-	"runtime/debug"
 )
 
-// gcPercent is the GOGC of a process that is given none. What lives in the heap
-// of a crawl is some ten megabytes, which at Go's 100 are marked anew every few
-// hundred pages; twice the garbage costs a crawl 20 MB and saves it some per cent
-// of its CPU time, and still more of it next to nothing.
-const gcPercent = 200
-
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	tuneGC()
 	ignoreSignals()
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ()))
 }

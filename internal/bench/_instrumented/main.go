@@ -17,6 +17,7 @@ import (
 )
 
 func main() {
+	tuneGC()
 	ignoreSignals()
 	stop, err := instrument(os.Getenv("BENCH_DIR"), strings.Fields(os.Getenv("BENCH_PROFILES")))
 	if err != nil {
