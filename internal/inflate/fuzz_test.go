@@ -19,8 +19,8 @@ import (
 const fuzzMost = 1 << 20
 
 // cutOff is the longest output that may be decoded from the last bits of a stream that is cut, where the others wait
-// for as many bits as the code of the end has: less than two bytes of literals of a bit each.
-const cutOff = 16
+// for as many bits as the code of the end has: less than two bytes of matches of two bits each.
+const cutOff = 8 * 258
 
 // FuzzAppend decodes with three decoders, which must agree on what is a stream, what it decodes to, where it ends,
 // and what is decoded of one that is damaged.
