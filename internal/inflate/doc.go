@@ -6,7 +6,7 @@
 //
 // Knowing where the input ends, and owning the output until it is done, is what makes it fast: there is no window to
 // keep besides the output, no call for a byte, and near neither end nothing to check. Its memory is the output and
-// tables of 20 KB from a pool. The time it takes is linear in the length of what goes in and what comes out, whatever
+// tables of 22 KB from a pool. The time it takes is linear in the length of what goes in and what comes out, whatever
 // the input; the limit bounds the latter.
 //
 // It has no streaming form. Whoever has to hand out bytes before the input is complete reads through compress/gzip or

@@ -56,10 +56,11 @@ type decoder struct {
 	start int    // where it began: dst was not empty
 	most  int    // where it must end
 
-	lit     litTable
-	dist    distTable
-	code    codeTable
-	lengths [maxLit + maxDist]uint8
+	lit   litTable
+	dist  distTable
+	code  codeTable
+	lits  builder
+	dists builder
 }
 
 // release gives d back to the pool, with its tables only.
@@ -415,30 +416,36 @@ func (d *decoder) readTables() error {
 	if nlit > maxLit || ndist > maxDist {
 		return d.corrupt()
 	}
-	var order [len(codeOrder)]uint8
+	d.lits.n, d.dists.n = 0, 0 // an error may have left some
+	var order [len(codeOrder)]int
 	for _, symbol := range codeOrder[:ncode] {
 		v, ok := d.take(3)
 		if !ok {
 			return d.cut()
 		}
-		order[symbol] = uint8(v)
+		order[symbol] = int(v)
 	}
-	if !buildTable(d.code[:], codeBits, order[:], codeSymbols[:]) {
+	for symbol, n := range order {
+		if n != 0 {
+			d.lits.add(symbol, n)
+		}
+	}
+	if !d.lits.build(d.code[:], codeBits, codeSymbols[:]) {
 		return d.corrupt()
 	}
-	lengths := d.lengths[:nlit+ndist]
-	if err := d.readLengths(lengths); err != nil {
+	if err := d.readLengths(nlit, ndist); err != nil {
 		return err
 	}
-	if !buildTable(d.lit[:], litBits, lengths[:nlit], litSymbols[:]) || !buildTable(d.dist[:], distBits, lengths[nlit:], distSymbols[:]) {
+	if !d.lits.build(d.lit[:], litBits, litSymbols[:]) || !d.dists.build(d.dist[:], distBits, distSymbols[:]) {
 		return d.corrupt()
 	}
 	return nil
 }
 
 // readLengths reads the lengths of the codes, themselves in a code of runs.
-func (d *decoder) readLengths(lengths []uint8) error {
-	for i := 0; i < len(lengths); {
+func (d *decoder) readLengths(nlit, ndist int) error {
+	previous := -1
+	for i := 0; i < nlit+ndist; {
 		if d.n < codeBits+7 {
 			d.refill()
 		}
@@ -451,34 +458,39 @@ func (d *decoder) readLengths(lengths []uint8) error {
 		}
 		d.b >>= e & 63
 		d.n -= uint(e & 63)
-		symbol := uint8(e >> 16)
-		if symbol < 16 {
-			lengths[i] = symbol
-			i++
-			continue
-		}
-		var run, extra uint
-		var value uint8
-		switch symbol {
-		case 16:
-			if i == 0 {
+		length, run := int(e>>16), 1
+		if length >= 16 {
+			var extra uint
+			switch length {
+			case 16:
+				if previous < 0 {
+					return d.corrupt()
+				}
+				length, run, extra = previous, 3, 2
+			case 17:
+				length, run, extra = 0, 3, 3
+			default:
+				length, run, extra = 0, 11, 7
+			}
+			more, ok := d.take(extra)
+			if !ok {
+				return d.cut()
+			}
+			if run += int(more); run > nlit+ndist-i {
 				return d.corrupt()
 			}
-			run, extra, value = 3, 2, lengths[i-1]
-		case 17:
-			run, extra = 3, 3
-		default:
-			run, extra = 11, 7
 		}
-		more, ok := d.take(extra)
-		if !ok {
-			return d.cut()
-		}
-		if run += more; run > uint(len(lengths)-i) {
-			return d.corrupt()
+		previous = length
+		if length == 0 {
+			i += run
+			continue
 		}
 		for range run {
-			lengths[i] = value
+			if i < nlit {
+				d.lits.add(i, length)
+			} else {
+				d.dists.add(i-nlit, length)
+			}
 			i++
 		}
 	}

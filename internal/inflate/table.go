@@ -87,43 +87,55 @@ var fixedTables = sync.OnceValue(func() *struct {
 		lit  litTable
 		dist distTable
 	})
-	var lengths [288]uint8
-	for i := range lengths {
+	var b builder
+	for symbol := range 288 {
+		n := 8
 		switch {
-		case i < 144:
-			lengths[i] = 8
-		case i < 256:
-			lengths[i] = 9
-		case i < 280:
-			lengths[i] = 7
-		default:
-			lengths[i] = 8
+		case symbol >= 144 && symbol < 256:
+			n = 9
+		case symbol >= 256 && symbol < 280:
+			n = 7
 		}
+		b.add(symbol, n)
 	}
-	buildTable(t.lit[:], litBits, lengths[:], litSymbols[:])
-	for i := range 32 {
-		lengths[i] = 5
+	b.build(t.lit[:], litBits, litSymbols[:])
+	for symbol := range 32 {
+		b.add(symbol, 5)
 	}
-	buildTable(t.dist[:], distBits, lengths[:32], distSymbols[:])
+	b.build(t.dist[:], distBits, distSymbols[:])
 	return t
 })
 
 // perBit is what a bit of code adds to an entry: to the bits it takes, and to where the extra bits begin.
 const perBit = 1 | 1<<8
 
-// buildTable fills table, whose index has the given number of bits, for the canonical code with these lengths of
-// codes; zero is a symbol without. It reports whether they make a code: one that leaves no bits without meaning, or
-// has a single symbol of one bit, or no symbol at all.
-func buildTable(table []uint32, indexBits int, lengths []uint8, symbols []uint32) bool {
+// builder builds the table of a canonical code from the lengths of its symbols' codes.
+type builder struct {
+	lengths [288]uint16 // of n symbols: the symbol<<4 | the bits of its code
+	n       int
+	sorted  [288]uint16 // the symbols by the lengths of their codes
+}
+
+// add adds a symbol, the next that has a code, with the bits of that.
+func (b *builder) add(symbol, bits int) {
+	b.lengths[b.n] = uint16(symbol<<4 | bits)
+	b.n++
+}
+
+// build fills table, whose index has the given number of bits, for the symbols that were added, and forgets them. It
+// reports whether they make a code: one that leaves no bits without meaning, or has a single symbol of one bit, or no
+// symbol at all.
+func (b *builder) build(table []uint32, indexBits int, symbols []uint32) bool {
+	lengths := b.lengths[:b.n]
+	b.n = 0
 	var count [maxBits + 1]int
-	for _, n := range lengths {
-		count[n&maxBits]++
+	for _, l := range lengths {
+		count[l&maxBits]++
 	}
-	count[0] = 0
 	longest, space := 0, 0
-	var first [maxBits + 2]int // of each length, in sorted
+	var ends [maxBits + 1]int // of each length, in sorted
 	for n := 1; n <= maxBits; n++ {
-		first[n+1] = first[n] + count[n]
+		ends[n] = ends[n-1] + count[n-1]
 		if space = space<<1 + count[n]; space > 1<<n {
 			return false
 		}
@@ -140,40 +152,32 @@ func buildTable(table []uint32, indexBits int, lengths []uint8, symbols []uint32
 	case space != 1<<maxBits && (longest != 1 || count[1] != 1):
 		return false
 	}
-	var sorted [288]uint16
-	for symbol, n := range lengths {
-		if n != 0 {
-			sorted[first[n]] = uint16(symbol)
-			first[n]++
-		}
+	for _, l := range lengths {
+		n := l & maxBits
+		b.sorted[ends[n]] = l >> 4
+		ends[n]++
 	}
 
 	// The entries of codes up to a length fill a table with an index of that many bits. It is doubled for the next
 	// length, whose codes then take the places that were left.
-	size, placed := 1, 0
 	table[0] = special | perBit // in a code of one symbol, the bits without meaning
 	code := uint16(0)
-	sub := subtables{table: table, indexBits: indexBits, end: 1 << indexBits, prefix: -1}
-	for n := 1; n <= longest; n++ {
-		if n <= indexBits {
-			copy(table[size:2*size], table[:size])
-			size *= 2
-		}
+	for n := 1; n <= indexBits; n++ {
+		size := 1 << (n - 1)
+		copy(table[size:2*size], table[:size])
 		code <<= 1
-		for i := range count[n] {
-			at := reverse(code, n)
-			e := symbols[sorted[placed]] + uint32(n)*perBit
-			if n <= indexBits {
-				table[at] = e
-			} else {
-				sub.place(at, n, e, count[n]-i, &count)
-			}
-			placed++
+		for _, symbol := range b.sorted[ends[n-1]:ends[n]] {
+			table[reverse(code, n)] = symbols[symbol] + uint32(n)*perBit
 			code++
 		}
 	}
-	for ; size < 1<<indexBits; size *= 2 {
-		copy(table[size:2*size], table[:size])
+	sub := subtables{table: table, indexBits: indexBits, end: 1 << indexBits, prefix: -1}
+	for n := indexBits + 1; n <= longest; n++ {
+		code <<= 1
+		for i, symbol := range b.sorted[ends[n-1]:ends[n]] {
+			sub.place(reverse(code, n), n, symbols[symbol]+uint32(n)*perBit, count[n]-i, &count)
+			code++
+		}
 	}
 	return true
 }
