@@ -39,7 +39,7 @@ func Append(dst, src []byte, limit int) (out []byte, n int, err error) {
 
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
-// slack is the room that the output must have left for a round of the fast loop: four literals, the longest match, and
+// slack is the room that the output must have left for a round of the fast loop: six literals, the longest match, and
 // the bytes that are copied too many.
 const slack = 320
 
@@ -224,40 +224,42 @@ const (
 // at most seven behind the first.
 const lookahead = 16
 
-// fast decodes symbols as long as there is room for a whole round: up to three literals, or two and a match.
+// fast decodes symbols as long as there is room for a whole round: up to three entries of literals, or two and a match.
 //
-// A refill gives 56 bits at least. Two literals take 22 of them (those from the second level of the table end the
-// round), a length at most 20. The 28 that a distance may need are looked after in between.
+// A refill gives 56 bits at least. Two entries of literals take 22 of them (those from the second level of the table
+// end the round), a length at most 20. The 28 that a distance may need are looked after in between.
+//
+// Each step waits for the entry of the one before: whole entries are subtracted from n, whose bits above the 6 lowest
+// are noise until the end, and input, output and matches are cut to slices whose lengths the compiler knows.
 func (d *decoder) fast(lit *litTable, dist *distTable) int {
-	src, dst := d.src, d.dst
-	pos, w := d.pos, d.w
+	in, dst, w := d.src[d.pos:], d.dst, d.w
 	b, n := d.b, d.n
 	end := min(len(dst)-slack, d.most)
 	state := blockGoesOn
 round:
-	for pos <= len(src)-lookahead && w <= end {
-		b |= binary.LittleEndian.Uint64(src[pos:]) << (n & 63)
-		pos += int((63 - n) >> 3)
+	for len(in) >= lookahead && w <= end {
+		b |= binary.LittleEndian.Uint64(in) << (n & 63)
+		in = in[^n>>3&7:]
 		n |= 56
 
 		e := lit[b&(1<<litBits-1)]
 		if e&literal != 0 {
 			b >>= e & 63
-			n -= uint(e & 63)
-			dst[w] = byte(e >> 16)
-			w++
+			n -= uint(e)
+			dst[w], dst[w+1] = byte(e>>16), byte(e>>24)
+			w += int(1 + e>>6&1)
 			e = lit[b&(1<<litBits-1)]
 			if e&literal != 0 {
 				b >>= e & 63
-				n -= uint(e & 63)
-				dst[w] = byte(e >> 16)
-				w++
+				n -= uint(e)
+				dst[w], dst[w+1] = byte(e>>16), byte(e>>24)
+				w += int(1 + e>>6&1)
 				e = lit[b&(1<<litBits-1)]
 				if e&literal != 0 {
 					b >>= e & 63
-					n -= uint(e & 63)
-					dst[w] = byte(e >> 16)
-					w++
+					n -= uint(e)
+					dst[w], dst[w+1] = byte(e>>16), byte(e>>24)
+					w += int(1 + e>>6&1)
 					continue
 				}
 			}
@@ -270,14 +272,14 @@ round:
 			}
 			if e&literal != 0 {
 				b >>= e & 63
-				n -= uint(e & 63)
+				n -= uint(e)
 				dst[w] = byte(e >> 16)
 				w++
 				continue
 			}
 			if e&special != 0 {
 				b >>= e & 63
-				n -= uint(e & 63)
+				n -= uint(e)
 				state = blockCorrupt
 				if e&endOfBlock != 0 {
 					state = blockEnds
@@ -287,11 +289,11 @@ round:
 		}
 		length := int(e>>16) + int(b&(1<<(e&63)-1)>>(e>>8&63))
 		b >>= e & 63
-		n -= uint(e & 63)
+		n -= uint(e)
 
-		if n < 28 {
-			b |= binary.LittleEndian.Uint64(src[pos:]) << (n & 63)
-			pos += int((63 - n) >> 3)
+		if n&63 < 28 {
+			b |= binary.LittleEndian.Uint64(in) << (n & 63)
+			in = in[^n>>3&7:]
 			n |= 56
 		}
 		e = dist[b&(1<<distBits-1)]
@@ -308,7 +310,7 @@ round:
 		}
 		distance := int(e>>16) + int(b&(1<<(e&63)-1)>>(e>>8&63))
 		b >>= e & 63
-		n -= uint(e & 63)
+		n -= uint(e)
 
 		from := w - distance
 		if from < d.start {
@@ -323,10 +325,11 @@ round:
 				w += copy(dst[w:to], dst[from:w])
 			}
 		case distance >= 8:
-			binary.LittleEndian.PutUint64(dst[w:], binary.LittleEndian.Uint64(dst[from:]))
-			binary.LittleEndian.PutUint64(dst[w+8:], binary.LittleEndian.Uint64(dst[from+8:]))
+			out, at := dst[w:w+16:w+16], dst[from:from+16:from+16]
+			binary.LittleEndian.PutUint64(out, binary.LittleEndian.Uint64(at))
+			binary.LittleEndian.PutUint64(out[8:], binary.LittleEndian.Uint64(at[8:]))
 			for w += 16; w < to; w += 8 {
-				binary.LittleEndian.PutUint64(dst[w:], binary.LittleEndian.Uint64(dst[w-distance:]))
+				binary.LittleEndian.PutUint64(dst[w:w+8:w+8], binary.LittleEndian.Uint64(dst[w-distance:w-distance+8:w-distance+8]))
 			}
 		case distance == 1:
 			for run := uint64(dst[from]) * 0x0101010101010101; w < to; w += 8 {
@@ -339,7 +342,7 @@ round:
 		}
 		w = to
 	}
-	d.pos, d.w, d.b, d.n = pos, w, b, n
+	d.pos, d.w, d.b, d.n = len(d.src)-len(in), w, b, n&63
 	return state
 }
 
@@ -355,6 +358,17 @@ func (d *decoder) symbol(lit *litTable, dist *distTable) (ended bool, err error)
 		d.n -= litBits
 		e = lit[(e>>16+uint32(d.b)&(1<<(e>>8&63)-1))&(litSize-1)]
 	}
+	if e&literal != 0 {
+		n := uint(e >> 8 & 63) // of a pair the first only, as the second may not be there
+		if d.n < n {
+			return false, d.cut()
+		}
+		d.dst[d.w] = byte(e >> 16)
+		d.w++
+		d.b >>= n
+		d.n -= n
+		return false, nil
+	}
 	if d.n < uint(e&63) {
 		return false, d.cut()
 	}
@@ -362,10 +376,6 @@ func (d *decoder) symbol(lit *litTable, dist *distTable) (ended bool, err error)
 	d.b >>= e & 63
 	d.n -= uint(e & 63)
 	switch {
-	case e&literal != 0:
-		d.dst[d.w] = byte(e >> 16)
-		d.w++
-		return false, nil
 	case e&special != 0 && e&endOfBlock != 0:
 		return true, nil
 	case e&special != 0:

@@ -8,15 +8,17 @@ import "sync"
 // The parts of an entry, from the lowest bit on:
 //
 //	6 bits  how many bits it takes from the input, extra bits included
-//	1 bit   -
+//	1 bit   pair: two literals
 //	1 bit   literal
-//	6 bits  where the extra bits begin; of an entry that leads deeper, the bits of that table's index
+//	6 bits  where the extra bits begin; of a pair, the bits of the first; of an entry that leads deeper, the bits of
+//	        that table's index
 //	1 bit   deeper
 //	1 bit   special: neither literal nor length nor distance
-//	16 bits the literal; the least length or distance; where the deeper table begins
+//	16 bits the literal, above it the second of a pair; the least length or distance; where the deeper table begins
 //
 // A special entry that is neither deeper nor endOfBlock stands for bits without meaning.
 const (
+	pair       = 1 << 6
 	literal    = 1 << 7
 	deeper     = 1 << 14
 	special    = 1 << 15
@@ -113,7 +115,7 @@ const perBit = 1 | 1<<8
 type builder struct {
 	lengths [288]uint16 // of n symbols: the symbol<<4 | the bits of its code
 	n       int
-	sorted  [288]uint16 // the symbols by the lengths of their codes
+	sorted  [288]uint32 // by the lengths of their codes: the symbol<<16 | its code, reversed, once that is placed
 }
 
 // add adds a symbol, the next that has a code, with the bits of that.
@@ -132,7 +134,7 @@ func (b *builder) build(table []uint32, indexBits int, symbols []uint32) bool {
 	for _, l := range lengths {
 		count[l&maxBits]++
 	}
-	longest, space := 0, 0
+	shortest, longest, space := 1, 0, 0
 	var ends [maxBits + 1]int // of each length, in sorted
 	for n := 1; n <= maxBits; n++ {
 		ends[n] = ends[n-1] + count[n-1]
@@ -141,6 +143,9 @@ func (b *builder) build(table []uint32, indexBits int, symbols []uint32) bool {
 		}
 		if count[n] > 0 {
 			longest = n
+		}
+		if longest == 0 {
+			shortest = n + 1
 		}
 	}
 	switch {
@@ -154,32 +159,56 @@ func (b *builder) build(table []uint32, indexBits int, symbols []uint32) bool {
 	}
 	for _, l := range lengths {
 		n := l & maxBits
-		b.sorted[ends[n]] = l >> 4
+		b.sorted[ends[n]] = uint32(l) >> 4 << 16
 		ends[n]++
 	}
 
 	// The entries of codes up to a length fill a table with an index of that many bits. It is doubled for the next
-	// length, whose codes then take the places that were left.
+	// length, whose codes then take the places that were left, and two literals' together that of one.
 	table[0] = special | perBit // in a code of one symbol, the bits without meaning
 	code := uint16(0)
+	var literals [maxBits + 1][]uint32 // of each length, in sorted
 	for n := 1; n <= indexBits; n++ {
 		size := 1 << (n - 1)
 		copy(table[size:2*size], table[:size])
 		code <<= 1
-		for _, symbol := range b.sorted[ends[n-1]:ends[n]] {
-			table[reverse(code, n)] = symbols[symbol] + uint32(n)*perBit
+		sorted := b.sorted[ends[n-1]:ends[n]]
+		lits := 0
+		for i, s := range sorted {
+			at := reverse(code, n)
+			e := symbols[s>>16] + uint32(n)*perBit
+			table[at] = e
+			sorted[i] = s | uint32(at)
+			if e&literal != 0 {
+				lits = i + 1
+			}
 			code++
+		}
+		literals[n] = sorted[:lits]
+		for n1 := shortest; n1 <= n-shortest; n1++ {
+			pairs(table, literals[n1], literals[n-n1], n1, n)
 		}
 	}
 	sub := subtables{table: table, indexBits: indexBits, end: 1 << indexBits, prefix: -1}
 	for n := indexBits + 1; n <= longest; n++ {
 		code <<= 1
-		for i, symbol := range b.sorted[ends[n-1]:ends[n]] {
-			sub.place(reverse(code, n), n, symbols[symbol]+uint32(n)*perBit, count[n]-i, &count)
+		for i, s := range b.sorted[ends[n-1]:ends[n]] {
+			sub.place(reverse(code, n), n, symbols[s>>16]+uint32(n)*perBit, count[n]-i, &count)
 			code++
 		}
 	}
 	return true
+}
+
+// pairs places entries that stand for two literals, whose codes have n bits together, of which the first has n1.
+func pairs(table []uint32, firsts, seconds []uint32, n1, n int) {
+	for _, s := range seconds {
+		at := s & 0xffff << n1
+		e := s>>16<<24 + literal + pair + uint32(n) + uint32(n1)<<8
+		for _, s := range firsts {
+			table[s&0xffff|at] = s>>16<<16 + e
+		}
+	}
 }
 
 // subtables are the tables of the second level, as far as they are filled.
