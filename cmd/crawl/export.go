@@ -9,6 +9,7 @@ import (
 
 	"github.com/orbweaver/orbweaver/crawler"
 	"github.com/orbweaver/orbweaver/httpclient"
+	"github.com/orbweaver/orbweaver/storage"
 	"github.com/orbweaver/orbweaver/storage/export"
 )
 
@@ -122,10 +123,11 @@ func (c *exportCommand) Run(ctx context.Context, con *console) error {
 	if c.Bodies != "" {
 		return c.exportBodies(ctx, con, job)
 	}
+	var damaged damagedBodies
 	write := func(w io.Writer) (err error) {
 		switch {
 		case c.Format.warc:
-			err = c.exportWARC(ctx, con, w, job.Store())
+			err = c.exportWARC(ctx, con, w, job.Store(), &damaged)
 		case c.Format.cdxj:
 			err = exportIndex(ctx, w, job)
 		case c.Items:
@@ -136,9 +138,34 @@ func (c *exportCommand) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	if c.Output == "" || c.Output == "-" {
-		return write(con.stdout)
+		err = write(con.stdout)
+	} else {
+		err = writeFile(c.Output, 0o666, write)
 	}
-	return writeFile(c.Output, 0o666, write)
+	if err != nil {
+		return err
+	}
+	return damaged.failure()
+}
+
+// damagedBodies are records that are left out of an export, because their bodies are damaged.
+type damagedBodies struct{ n int64 }
+
+// tell returns a function that is told of them.
+func (d *damagedBodies) tell(con *console) func(*storage.Record, error) {
+	return func(r *storage.Record, err error) {
+		d.n++
+		con.complain(oneLine("left out: " + r.URL + ": " + err.Error()))
+	}
+}
+
+// failure is what an export ends with that is complete but for them.
+func (d *damagedBodies) failure() error {
+	if d.n == 0 {
+		return nil
+	}
+	return &failure{exitFailed, errors.New("not exported, as the body is damaged: " + plural(d.n, "response")),
+		"crawl check DIR tells how much of the job is damaged"}
 }
 
 // maxDecoded bounds a body that is decoded; what is beyond was not seen by the crawl
@@ -147,7 +174,8 @@ const maxDecoded = 1 << 30
 
 // exportBodies writes bodies as files.
 func (c *exportCommand) exportBodies(ctx context.Context, con *console, job *crawler.Job) error {
-	opts := export.BodyOptions{Where: c.Where.Filter}
+	var damaged damagedBodies
+	opts := export.BodyOptions{Where: c.Where.Filter, Damaged: damaged.tell(con)}
 	if !c.Raw {
 		opts.Decode = func(body []byte, encoding string) ([]byte, error) {
 			return httpclient.Decode(nil, body, encoding, maxDecoded)
@@ -157,8 +185,9 @@ func (c *exportCommand) exportBodies(ctx context.Context, con *console, job *cra
 	if errors.Is(err, export.ErrDirectory) {
 		return &failure{exitUsage, fmt.Errorf("--bodies: %w", err), "name a new directory"}
 	}
-	if err == nil {
-		con.complain("wrote " + plural(int64(n), "file") + " below " + quote(c.Bodies))
+	if err != nil {
+		return err
 	}
-	return err
+	con.complain("wrote " + plural(int64(n), "file") + " below " + quote(c.Bodies))
+	return damaged.failure()
 }

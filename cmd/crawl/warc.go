@@ -29,20 +29,21 @@ func softwareName() string {
 
 // exportWARC writes the responses of s to w as one archive, its index to --index, and
 // tells what is not in it.
-func (c *exportCommand) exportWARC(ctx context.Context, con *console, w io.Writer, s storage.Store) error {
+func (c *exportCommand) exportWARC(ctx context.Context, con *console, w io.Writer, s storage.Store, damaged *damagedBodies) error {
 	if c.Index == "" {
-		return c.exportArchive(ctx, con, w, nil, s)
+		return c.exportArchive(ctx, con, w, nil, s, damaged)
 	}
-	return writeFile(c.Index, 0o666, func(index io.Writer) error { return c.exportArchive(ctx, con, w, index, s) })
+	return writeFile(c.Index, 0o666, func(index io.Writer) error { return c.exportArchive(ctx, con, w, index, s, damaged) })
 }
 
-func (c *exportCommand) exportArchive(ctx context.Context, con *console, w, index io.Writer, s storage.Store) error {
+func (c *exportCommand) exportArchive(ctx context.Context, con *console, w, index io.Writer, s storage.Store, damaged *damagedBodies) error {
 	opts := warc.ExportOptions{
 		Options: warc.Options{
 			Software: softwareName(),
 			Info:     []warc.Field{{Name: "description", Value: "responses of a crawl; requests were not stored and are made up from the URLs"}},
 		},
 		Requests: true,
+		Damaged:  damaged.tell(con),
 		Index:    index,
 	}
 	if c.Where.Filter != nil {
@@ -61,7 +62,7 @@ func (c *exportCommand) exportArchive(ctx context.Context, con *console, w, inde
 	if err != nil {
 		return err
 	}
-	if left := stats.Records - int64(n); left > 0 {
+	if left := stats.Records - int64(n) - damaged.n; left > 0 {
 		con.complain("not in the archive: " + plural(left, "URL") + " without a response")
 	}
 	if bare := stats.Responses - stats.Bodies; bare > 0 {

@@ -26,6 +26,11 @@ type BodyOptions struct {
 	// were transferred. Of a body that it cannot decode, it returns what it could
 	// with the error, and that is written: the manifest says so.
 	Decode func(body []byte, encoding string) ([]byte, error)
+
+	// Damaged is told of each record whose body cannot be read, with an error that
+	// is [storage.ErrCorrupt]; no file is written of it, and the others are. nil: the
+	// first of them ends it all with its error.
+	Damaged func(r *storage.Record, err error)
 }
 
 // manifestName is the file in which Bodies tells what it wrote.
@@ -196,6 +201,10 @@ func (w *bodyWriter) writeAll(ctx context.Context, s storage.Store, after uint64
 		}
 		body, err := s.Body(ctx, r.Seq)
 		if errors.Is(err, storage.ErrNotFound) {
+			continue
+		}
+		if w.opts.Damaged != nil && errors.Is(err, storage.ErrCorrupt) {
+			w.opts.Damaged(r, err)
 			continue
 		}
 		if err != nil {

@@ -256,6 +256,44 @@ func (s endless) Body(_ context.Context, seq uint64) ([]byte, error) {
 	return append([]byte(fmt.Sprint(seq)), s.body...), nil
 }
 
+// spoiled is a store one of whose bodies is damaged.
+type spoiled struct {
+	storage.Store
+	seq uint64
+}
+
+func (s spoiled) Body(ctx context.Context, seq uint64) ([]byte, error) {
+	if seq == s.seq {
+		return nil, &storage.CorruptError{Bucket: "bodies", Reason: "a bit is lost"}
+	}
+	return s.Store.Body(ctx, seq)
+}
+
+// TestDamagedBody: one that is damaged ends an export, unless somebody wants to be told of it.
+func TestDamagedBody(t *testing.T) {
+	s := spoiled{bodyStore(t), 3}
+	for name, write := range map[string]func(damaged func(*storage.Record, error)) (int, error){
+		"bodies": func(damaged func(*storage.Record, error)) (int, error) {
+			return export.Bodies(t.Context(), t.TempDir(), s, export.BodyOptions{Damaged: damaged})
+		},
+		"warc": func(damaged func(*storage.Record, error)) (int, error) {
+			return warc.Export(t.Context(), io.Discard, s, warc.ExportOptions{Damaged: damaged})
+		},
+	} {
+		if n, err := write(nil); n != 1 || !errors.Is(err, storage.ErrCorrupt) {
+			t.Errorf("%s: %d, %v", name, n, err)
+		}
+		var told []string
+		n, err := write(func(r *storage.Record, err error) { told = append(told, fmt.Sprint(r.URL, " ", err)) })
+		if n != 4 || err != nil {
+			t.Errorf("%s, told of damage: %d, %v", name, n, err)
+		}
+		if diff := cmp.Diff([]string{"http://a.org/x corrupt data in bodies: a bit is lost"}, told); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
 // liveHeap writes nowhere and looks, now and then, at how much memory is in use.
 type liveHeap struct{ n, every, most, least int }
 

@@ -31,6 +31,11 @@ type ExportOptions struct {
 	// identical ones. 0: DefaultDedup; negative: none.
 	Dedup int
 
+	// Damaged is told of each record whose body cannot be read, with an error that
+	// is [storage.ErrCorrupt]; it is left out, and the others are written. nil: the
+	// first of them ends it all with its error.
+	Damaged func(r *storage.Record, err error)
+
 	// Index gets the archive's CDXJ index at the end; nil: nothing does.
 	Index io.Writer
 }
@@ -67,6 +72,10 @@ func Export(ctx context.Context, w io.Writer, s storage.Store, opts ExportOption
 			continue
 		}
 		body, err := s.Body(ctx, r.Seq)
+		if opts.Damaged != nil && errors.Is(err, storage.ErrCorrupt) {
+			opts.Damaged(r, err)
+			continue
+		}
 		if err != nil && !errors.Is(err, storage.ErrNotFound) {
 			return n, fmt.Errorf("warc: %w", err)
 		}
