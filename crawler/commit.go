@@ -216,11 +216,22 @@ func (c *committer) writeWithRoom(group []*change) error {
 		// Elsewhere than in the job's own database, a part may be written already. And
 		// when the write or the sync of the page that makes a transaction count has
 		// failed, it may count nevertheless: the next run will see.
-		if again := c.room.commitAgain(err); !again || !c.ownsAll() || c.job.lastTx() != before {
+		again := c.room.commitAgain(err)
+		switch {
+		case err == nil || !c.ownsAll() || c.job.lastTx() != before:
+			return err
+		case !again && c.room.waits(err):
+			return roomError{err}
+		case !again:
 			return err
 		}
 	}
 }
+
+// roomError is why a commit failed that waited for room until the run was to end.
+type roomError struct{ error }
+
+func (e roomError) Unwrap() error { return e.error }
 
 // ownsAll reports that a commit is one transaction.
 func (c *committer) ownsAll() bool { return c.store == c.job.store && c.backend == c.job.backend }

@@ -159,3 +159,42 @@ func TestArchiveStoppedWhileFull(t *testing.T) {
 	}
 	wantArchived(t, job.Store(), archived(t, disk))
 }
+
+// TestStoppedWhileFull stops a crawl that cannot commit, as the job's disk is full: it has stopped and not failed, and
+// what could not be committed is fetched again by the next run.
+func TestStoppedWhileFull(t *testing.T) {
+	disk := t.TempDir()
+	smallDisk(t, disk)
+	paused := make(chan crawler.PausedEvent, 100)
+	cfg := crawler.Config{
+		Dir: filepath.Join(disk, "job"), Delay: 2 * time.Millisecond, Robots: crawler.RobotsPolicy{Ignore: true},
+		DiskReserve: 1, MaxPages: 300, Seeds: []string{endless(t)},
+		FreeSpace: func(string) (int64, bool) { return 1 << 40, true }, // as where a quota is what is full
+		Events:    crawler.Events{Paused: func(e crawler.PausedEvent) { paused <- e }},
+	}
+	c, err := crawler.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := background(t, c)
+	waitFor(t, "pages", func() bool { return c.Stats().Fetched > 0 })
+	filler := filepath.Join(disk, "filler")
+	fill(t, filler, 0)
+	if e := <-paused; !errors.Is(e.Err, syscall.ENOSPC) {
+		t.Errorf("paused by %+v", e)
+	}
+	c.Stop()
+	if s := ended(); s.Ended != crawler.Stopped || s.Waiting+s.Leased == 0 {
+		t.Errorf("ended %s, %d waiting, %d leased", s.Ended, s.Waiting, s.Leased)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Seeds = nil
+	if s, _ := run(t, cfg); s.Ended != crawler.MaxPages || s.Fetched != 300 {
+		t.Errorf("ended %s with %d pages", s.Ended, s.Fetched)
+	}
+}

@@ -21,8 +21,10 @@ var (
 // Run crawls until nothing is left, a limit is reached, Stop is called or the
 // context ends, and all that was fetched is committed. When the context ends,
 // what is being fetched is given back to the frontier. That is no error; the
-// summary's Ended tells it. The error is a *JobError when the job could not be
-// written, and wraps ErrProxies when none of Config.Proxies works.
+// summary's Ended tells it, as it does when a commit waits for room on the disk
+// until Stop is called or the context ends: what is in it is fetched again by the
+// next run. The error is a *JobError when the job could not be written otherwise,
+// and wraps ErrProxies when none of Config.Proxies works.
 func (c *Crawler) Run(ctx context.Context) (*Summary, error) {
 	if err := c.begin(); err != nil {
 		return nil, err
@@ -47,6 +49,9 @@ func (c *Crawler) Run(ctx context.Context) (*Summary, error) {
 	c.reserve.during(soft.Done())
 	defer c.reserve.during(nil)
 
+	if err := c.commits.lost(); err != nil {
+		return c.endRun(Failed, err)
+	}
 	if c.commits.ownsAll() {
 		if err := c.requeue(soft); err != nil {
 			return c.endRun(Failed, err)
@@ -74,7 +79,12 @@ func (c *Crawler) Run(ctx context.Context) (*Summary, error) {
 	if q := c.front.Stats(); err == nil && q.Waiting == 0 && q.Leased == 0 && c.round.Requeued == c.round.After {
 		err = c.endRound()
 	}
-	return c.endRun(ending(ctx, hard, soft, pages, traffic), err)
+	why := ending(ctx, hard, soft, pages, traffic)
+	if _, noRoom := errors.AsType[roomError](err); noRoom && (why == Stopped || why == Cancelled) {
+		c.cfg.Logger.Warn("there was no room until the crawl was stopped; what was fetched last is fetched again by the next run", "error", err)
+		err = nil
+	}
+	return c.endRun(why, err)
 }
 
 // beginRun notes the start of a run and returns what it may fetch.
