@@ -228,10 +228,15 @@ func plannedRevisit(s *frontier.Status) *PlannedRevisit {
 }
 
 // String tells when the page is visited next, and why then.
-func (p *PlannedRevisit) String() string {
+func (p *PlannedRevisit) String() string { return p.text(time.Now()) }
+
+func (p *PlannedRevisit) text(now time.Time) string {
 	s := "it is visited again"
-	if !p.At.IsZero() {
-		s += " from " + p.At.UTC().Format(time.RFC3339) + " on"
+	switch at := p.At.UTC().Format(time.RFC3339); {
+	case p.At.After(now):
+		s += " from " + at + " on"
+	case !p.At.IsZero():
+		s += " when its turn comes, due since " + at
 	}
 	switch {
 	case p.Failed == 1:

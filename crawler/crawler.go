@@ -233,7 +233,8 @@ type rules struct {
 
 	Logins map[string]string `json:"logins,omitempty"` // by the name of the site, told without secrets
 
-	Novelty Novelty `json:"novelty,omitzero"` // by which parts of sites were given up
+	Novelty   Novelty `json:"novelty,omitzero"`     // by which parts of sites were given up
+	NoNovelty bool    `json:"no_novelty,omitempty"` // the last run judged none, and left nothing out
 
 	Proxies     []keptProxy `json:"proxies,omitempty"`
 	ProxyPolicy ProxyPolicy `json:"proxy_policy,omitempty"`
@@ -271,6 +272,7 @@ func (j *Job) keepRules(cfg *Config, s *sites) error {
 	if r.Novelty = kept.Novelty; cfg.Novelty.Pages >= 0 {
 		r.Novelty = Novelty{orDefault(cfg.Novelty.Pages, DefaultNoveltyPages), cfg.Novelty.Similar}
 	}
+	r.NoNovelty = cfg.Novelty.Pages < 0
 	if err := j.sameURLs(&kept, &r); err != nil {
 		return err
 	}

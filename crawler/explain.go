@@ -16,14 +16,15 @@ import (
 
 // Explanation is what a job knows of a URL, and would do with it.
 type Explanation struct {
-	URL      string    `json:"url"`              // canonical
-	InScope  bool      `json:"in_scope"`         // by the rules of the last run; a seed belongs whatever they say
-	Reason   Reason    `json:"reason,omitempty"` // why not
-	As       string    `json:"as"`               // what the rules took the URL for
-	Rules    []Opinion `json:"rules"`            // in the order in which they are asked; the last with an opinion decides
-	Robots   string    `json:"robots"`           // what robots.txt says, as far as it is known
-	State    string    `json:"state"`            // "unknown", "waiting", "leased" or "done"
-	Prospect string    `json:"prospect"`         // what will become of it next
+	URL      string    `json:"url"`                // canonical
+	InScope  bool      `json:"in_scope"`           // by the rules of the last run; a seed belongs whatever they say
+	Reason   Reason    `json:"reason,omitempty"`   // why not
+	As       string    `json:"as"`                 // what the rules took the URL for
+	Rules    []Opinion `json:"rules"`              // in the order in which they are asked; the last with an opinion decides
+	GivenUp  string    `json:"given_up,omitempty"` // the part of its site, or the whole site, given up as it brings nothing new; "" of a seed or revisit that waits all the same
+	Robots   string    `json:"robots"`             // what robots.txt says, as far as it is known
+	State    string    `json:"state"`              // "unknown", "waiting", "leased" or "done"
+	Prospect string    `json:"prospect"`           // what will become of it next
 
 	Host      string        `json:"host"`
 	Site      string        `json:"site,omitempty"`       // which of Config.Sites the host belongs to: "Sites[2]"
@@ -33,8 +34,8 @@ type Explanation struct {
 	Waiting   int64         `json:"waiting"`              // URLs of the host that wait
 	Delay     time.Duration `json:"delay_ns"`             // between two requests to the host
 	DelayFrom string        `json:"delay_from"`           // who asks for that
-	Next      time.Time     `json:"next,omitzero"`        // no request to the host starts before
-	Blocked   time.Time     `json:"blocked,omitzero"`     // the host asked not to be asked before
+	Next      time.Time     `json:"next,omitzero"`        // no request to the host starts before; zero: that is not what it waits for
+	Blocked   time.Time     `json:"blocked,omitzero"`     // the host asked not to be asked before; zero: it did not, or that is over
 	Paused    bool          `json:"paused,omitempty"`     // no request to the host starts until it is resumed
 	Closed    Reason        `json:"closed,omitempty"`     // why no more of the host is fetched
 	Dropped   int64         `json:"dropped,omitempty"`    // URLs of the host that were left out for that
@@ -98,10 +99,16 @@ func (j *Job) explain(ctx context.Context, rawURL string, lookup func(frontier.R
 	if err != nil {
 		return nil, err
 	}
-	e.setHost(&status.Host, site, r.Delay, delay)
+	if !r.NoNovelty && !exempt(&status) {
+		if e.GivenUp, err = j.givenUpFor(u); err != nil {
+			return nil, err
+		}
+	}
+	now := time.Now()
+	e.setHost(&status.Host, site, r.Delay, delay, now)
 	e.State = status.State.String()
 	e.Revisit = plannedRevisit(&status)
-	e.Prospect = e.prospect(status.State, e.InScope || seed, allowed, time.Now())
+	e.Prospect = e.prospect(status.State, e.InScope || seed, allowed, now)
 	return e, nil
 }
 
@@ -247,8 +254,13 @@ func (e *Explanation) askRobots(j *Job, u weburl.URL, r *rules, site *site) (all
 	return v.Allowed, delay, nil
 }
 
-// setHost tells how the host is treated.
-func (e *Explanation) setHost(h *frontier.HostStatus, site *site, usual, robots time.Duration) {
+// exempt reports whether the URL is fetched although its part of the site is given up.
+func exempt(s *frontier.Status) bool {
+	return s.State != frontier.StateUnknown && decodeEnvelope(s.Request.Data).has(flagSeed|flagRevisit)
+}
+
+// setHost tells how the host is treated, and what of it is still ahead.
+func (e *Explanation) setHost(h *frontier.HostStatus, site *site, usual, robots time.Duration, now time.Time) {
 	e.Delay, e.DelayFrom = site.delay(usual), "the settings"
 	if site.index >= 0 {
 		e.Site = fmt.Sprintf("Sites[%d]", site.index)
@@ -262,7 +274,13 @@ func (e *Explanation) setHost(h *frontier.HostStatus, site *site, usual, robots 
 			e.DelayFrom = "robots.txt"
 		}
 	}
-	e.Waiting, e.Next, e.Blocked, e.Paused = int64(h.Waiting), h.Next, h.Blocked, h.Paused
+	e.Waiting, e.Paused = int64(h.Waiting), h.Paused
+	if h.Next.After(now) {
+		e.Next = h.Next
+	}
+	if h.Blocked.After(now) {
+		e.Blocked = h.Blocked
+	}
 	e.Pages, e.Bytes = h.Usage.Pages, h.Usage.Bytes
 	e.Closed, e.Dropped = closedReason(h.Closed), int64(h.Dropped)
 }
@@ -271,7 +289,7 @@ func (e *Explanation) setHost(h *frontier.HostStatus, site *site, usual, robots 
 func (e *Explanation) prospect(state frontier.State, belongs, allowed bool, now time.Time) string {
 	switch {
 	case e.Revisit != nil && e.Closed == "" && state == frontier.StateWaiting:
-		return e.Revisit.String()
+		return e.Revisit.text(now)
 	case state == frontier.StateDone && e.Result != nil && gone(e.Result.Status):
 		return "nothing: it is gone"
 	case state == frontier.StateDone && e.Result != nil && e.Result.Status == 0:
@@ -288,6 +306,10 @@ func (e *Explanation) prospect(state frontier.State, belongs, allowed bool, now 
 		return "it is left out until the host is opened, which is closed: " + string(e.Closed)
 	case e.Closed != "":
 		return "it is left out, as the host is closed: " + string(e.Closed)
+	case e.GivenUp != "" && state == frontier.StateUnknown:
+		return "a link to it is left out, as its part of the site is given up"
+	case e.GivenUp != "":
+		return "it is left out, as its part of the site is given up"
 	}
 	first := "when a link leads to it, it is "
 	if state == frontier.StateWaiting {
@@ -338,6 +360,9 @@ func (e *Explanation) String() string {
 			name = "rules"
 		}
 		line(name, "%s", o)
+	}
+	if e.GivenUp != "" {
+		line("novelty", "%s %s%s", e.GivenUp, ReasonNovelty, wayOut(ReasonNovelty))
 	}
 	line("robots", "%s", e.Robots)
 	line("state", "%s", e.State)

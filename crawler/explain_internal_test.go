@@ -24,6 +24,8 @@ func TestProspect(t *testing.T) {
 		{"gone", frontier.StateDone, Explanation{Result: &storage.Record{Status: 410}}, true, true, "nothing: it is gone"},
 		{"planned", waiting, Explanation{Revisit: &PlannedRevisit{At: later, Last: now, Interval: time.Hour}}, true, true,
 			"it is visited again from 2026-05-01T13:00:00Z on, every 1h0m0s as it has changed so far; last visit 2026-05-01T12:00:00Z"},
+		{"planned, due", waiting, Explanation{Revisit: &PlannedRevisit{At: now.Add(-time.Hour), Last: now.Add(-2 * time.Hour), Interval: time.Hour}}, true, true,
+			"it is visited again when its turn comes, due since 2026-05-01T11:00:00Z, every 1h0m0s as it has changed so far; last visit 2026-05-01T10:00:00Z"},
 		{"planned, failed", waiting, Explanation{Revisit: &PlannedRevisit{At: later, Failed: 1}}, true, true,
 			"it is visited again from 2026-05-01T13:00:00Z on, as the last visit found out nothing"},
 		{"planned, failed twice", waiting, Explanation{Revisit: &PlannedRevisit{At: later, Failed: 2}}, true, true,
@@ -47,6 +49,10 @@ func TestProspect(t *testing.T) {
 		{"closed", waiting, Explanation{Closed: "its pages are used up"}, true, true, "it is left out, as the host is closed: its pages are used up"},
 		{"closed, and kept", frontier.StateDropped, Explanation{Closed: "its pages are used up"}, true, true,
 			"it is left out until the host is opened, which is closed: its pages are used up"},
+		{"given up", waiting, Explanation{GivenUp: "h.example/day"}, true, true, "it is left out, as its part of the site is given up"},
+		{"given up, unknown", unknown, Explanation{GivenUp: "h.example/day"}, true, true,
+			"a link to it is left out, as its part of the site is given up"},
+		{"given up, fetched", frontier.StateDone, Explanation{GivenUp: "h.example/day", Result: &storage.Record{Status: 200}}, true, true, "nothing: it was fetched"},
 		{"closed, unknown", unknown, Explanation{Closed: "it was closed"}, true, true, "it is left out, as the host is closed: it was closed"},
 	} {
 		if got := tt.e.prospect(tt.state, tt.belongs, tt.allowed, now); got != tt.want {
@@ -75,9 +81,26 @@ func TestDelayFrom(t *testing.T) {
 		{"robots above the site", 9 * time.Second, 9 * time.Second, site{Site: Site{Delay: 3 * time.Second}, index: 4}, 9 * time.Second, "robots.txt"},
 	} {
 		var e Explanation
-		e.setHost(&frontier.HostStatus{Delay: tt.wish}, &tt.site, time.Second, tt.robots)
+		e.setHost(&frontier.HostStatus{Delay: tt.wish}, &tt.site, time.Second, tt.robots, time.Now())
 		if e.Delay != tt.want || e.DelayFrom != tt.from {
 			t.Errorf("%s: %v by %s, want %v by %s", tt.name, e.Delay, e.DelayFrom, tt.want, tt.from)
+		}
+	}
+}
+
+// TestHostTimes: what is over is not told as if it lay ahead.
+func TestHostTimes(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	before, after := now.Add(-time.Second), now.Add(time.Second)
+	for _, tt := range []struct{ next, blocked, wantNext, wantBlocked time.Time }{
+		{before, before, time.Time{}, time.Time{}},
+		{after, before, after, time.Time{}},
+		{before, after, time.Time{}, after},
+	} {
+		var e Explanation
+		e.setHost(&frontier.HostStatus{Next: tt.next, Blocked: tt.blocked}, &usual, 0, 0, now)
+		if e.Next != tt.wantNext || e.Blocked != tt.wantBlocked {
+			t.Errorf("next %v, blocked %v: %v and %v", tt.next, tt.blocked, e.Next, e.Blocked)
 		}
 	}
 }

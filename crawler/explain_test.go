@@ -1,7 +1,14 @@
 package crawler_test
 
 import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path"
+	"path/filepath"
 	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/orbweaver/orbweaver/crawler"
@@ -27,5 +34,48 @@ func TestExplain(t *testing.T) {
 	}
 	if _, err := job.Explain(t.Context(), "no url"); err == nil {
 		t.Error("explained what is no URL")
+	}
+}
+
+// TestExplainNovelty: a part of a site that is given up is told, with what becomes of its URLs, unless nothing is judged.
+func TestExplainNovelty(t *testing.T) {
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		n, _ := strconv.Atoi(path.Base(r.URL.Path))
+		fmt.Fprintf(w, "<title>No events</title><a href=/day/%d>next</a>", n+1)
+	}))
+	defer site.Close()
+	cfg := crawler.Config{
+		Dir: filepath.Join(t.TempDir(), "job"), Seeds: []string{site.URL + "/day/1"}, Delay: crawler.NoDelay,
+		Robots: crawler.RobotsPolicy{Ignore: true}, Novelty: crawler.Novelty{Pages: 80}, MaxPages: 1000,
+	}
+	explain := func(job *crawler.Job, path string) *crawler.Explanation {
+		e, err := job.Explain(t.Context(), site.URL+path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	s, job := run(t, cfg)
+	if s.Ended != crawler.Done {
+		t.Fatalf("ended %s after %d pages: nothing was given up", s.Ended, s.Fetched)
+	}
+	for path, want := range map[string]string{
+		"/day/99999": `novelty   127.0.0.1/day brings nothing new \(see --novelty\)\n(?s:.*)next      a link to it is left out, as its part of the site is given up\n`,
+		"/day/1":     `novelty   127.0.0.1/day brings nothing new (?s:.*)next      nothing: it was fetched\n`,
+		"/night/1":   `next      when a link leads to it, it is fetched`,
+	} {
+		e := explain(job, path)
+		if got := e.String(); !regexp.MustCompile(want).MatchString(got) || strings.Contains(got, "novelty") != strings.Contains(want, "novelty") {
+			t.Errorf("%s: want %s in\n%s", path, want, got)
+		}
+	}
+	if err := job.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Novelty.Pages, cfg.MaxPages = -1, 1
+	_, job = run(t, cfg)
+	if e := explain(job, "/day/99999"); e.GivenUp != "" {
+		t.Errorf("%s is given up though nothing is judged", e.GivenUp)
 	}
 }

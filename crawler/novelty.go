@@ -229,6 +229,21 @@ func (j *Job) givenUp() (parts []string, err error) {
 	return parts, err
 }
 
+// givenUpFor is the part of its site that u is in, or all of it, if the job has given that up; "" if not.
+func (j *Job) givenUpFor(u weburl.URL) (part string, err error) {
+	name, site := appendPart(nil, u)
+	err = j.view(func(b *bbolt.Bucket) error {
+		c := b.Bucket(bucketNovelty).Cursor()
+		for _, name := range [...][]byte{name, name[:site]} {
+			if found, _ := c.Seek(name); bytes.Equal(found, name) {
+				part = string(name)
+			}
+		}
+		return nil
+	})
+	return part, err
+}
+
 // takeUpAgain forgets which parts were given up.
 func takeUpAgain(b *bbolt.Bucket) error {
 	if err := b.DeleteBucket(bucketNovelty); err != nil {
