@@ -172,8 +172,9 @@ func (v *visit) trustsLastmod() bool { return v.cfg.TrustLastmod && v.rounds > 1
 // visited: when it has changed since, an extra visit is due, Min after the last one at
 // the earliest, and not before the change. It is asked for now even if that is later,
 // as the sitemap may not be sent again until it has changed. A change after Max is left
-// to the visit that comes before it anyway.
-func (s *sitemapVisit) news(ctx context.Context, u weburl.URL, e *sitemap.Entry) {
+// to the visit that comes before it anyway. Priority and hops, which are not kept in
+// results, are those of a page that the sitemap names.
+func (s *sitemapVisit) news(ctx context.Context, u weburl.URL, e *sitemap.Entry, priority int8, hops byte) {
 	revisits := s.cfg.Revisit
 	if s.trustsLastmod() && !e.LastMod.IsZero() {
 		s.unmodified.add(u.String(), e.LastMod)
@@ -192,6 +193,7 @@ func (s *sitemapVisit) news(ctx context.Context, u weburl.URL, e *sitemap.Entry)
 	env := decodeEnvelope(req.Data)
 	env.flags |= flagRevisit
 	env.plan.since = max(0, e.LastMod.Unix())
+	env.hops, req.Priority = hops, priority
 	req.URL += extraMark + strconv.FormatInt(e.LastMod.Unix(), 10)
 	if wait := max(time.Until(rec.FetchedAt.Add(revisits.Min)), time.Until(e.LastMod)); wait > 0 {
 		req.NotBefore = dueAfter(time.Now(), wait)

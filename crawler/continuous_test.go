@@ -412,6 +412,42 @@ func TestRevisitSitemapEarly(t *testing.T) {
 	})
 }
 
+// TestRevisitSitemapPriority: of pages that a sitemap says have changed, those to which it gives priority come first, as
+// they do when it names them for the first time.
+func TestRevisitSitemapPriority(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		site := newLivingSite(t, func(path string, h http.Header) (string, int) {
+			switch path {
+			case "/robots.txt":
+				return "Sitemap: /sitemap.xml", 0
+			case "/sitemap.xml":
+				h.Set("Content-Type", "application/xml")
+				edited := began.Add(-900 * hour)
+				if time.Since(began) >= 3*hour {
+					edited = began.Add(3 * hour)
+				}
+				var entries strings.Builder
+				for i := range 9 {
+					fmt.Fprintf(&entries, "<url><loc>/page%d</loc><lastmod>%s</lastmod><priority>0.%d</priority></url>", i, edited.UTC().Format(time.RFC3339), i+1)
+				}
+				return "<urlset>" + entries.String() + "</urlset>", 0
+			}
+			return path, 0
+		})
+		site.crawl(t, crawler.Config{
+			Dir: filepath.Join(t.TempDir(), "job"), Seeds: []string{livingURL + "/"}, MaxTime: 10 * hour,
+			Revisit: crawler.Revisit{Min: hour, Max: 100 * hour, Sitemaps: 2 * hour},
+		})
+		for i := 1; i < 9; i++ {
+			less, more := site.visits[fmt.Sprintf("/page%d", i-1)], site.visits[fmt.Sprintf("/page%d", i)]
+			if len(less) != 2 || len(more) != 2 || !more[0].Before(less[0]) || !more[1].Before(less[1]) {
+				t.Errorf("/page%d was visited at %v, /page%d at %v", i-1, less, i, more)
+			}
+		}
+	})
+}
+
 // TestRevisitData: what a handler gave a request along is there at each visit, be it
 // planned, or made because a sitemap says that the page has changed.
 func TestRevisitData(t *testing.T) {

@@ -185,13 +185,14 @@ func (s *sitemapVisit) entry(ctx context.Context, e *sitemap.Entry) {
 		s.leaveOutLink(s.ch, u.String(), verdict.Reason)
 		return
 	}
+	priority := verdict.raise(priorityOf(e))
 	s.ch.add = append(s.ch.add, frontier.Request{
 		URL: u.String(), Host: u.Host(), Referrer: s.req.URL, Depth: s.req.Depth + 1,
-		Priority: verdict.raise(priorityOf(e)),
+		Priority: priority,
 		Data:     envelope{kind: links.Listed, listing: listingOf(e), hops: verdict.hops}.encode(),
 	})
 	s.ch.weight += weigh(s.ch.add[len(s.ch.add)-1])
-	s.news(ctx, u, e)
+	s.news(ctx, u, e, priority, verdict.hops)
 }
 
 // mayName says whether a sitemap may lead to another one: within its domain, or
