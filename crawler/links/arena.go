@@ -1,6 +1,6 @@
 package links
 
-import "bytes"
+import "slices"
 
 // How much memory an arena allocates at a time: little for a page that has an escape here and there, more when that was
 // not enough.
@@ -47,18 +47,20 @@ func (a *arena) clean(value []byte) []byte {
 
 // unbroken returns url without tabs and line breaks.
 func (a *arena) unbroken(url []byte) []byte {
-	if !bytes.ContainsAny(url, "\t\n\r") {
+	if !slices.ContainsFunc(url, isBreak) {
 		return url
 	}
 	return a.hold(len(url), func(dst []byte) []byte {
 		for _, c := range url {
-			if c != '\t' && c != '\n' && c != '\r' {
+			if !isBreak(c) {
 				dst = append(dst, c)
 			}
 		}
 		return dst
 	})
 }
+
+func isBreak(c byte) bool { return c == '\t' || c == '\n' || c == '\r' }
 
 // collapsed returns text without white space around it and with single spaces within.
 func (a *arena) collapsed(text []byte) []byte {

@@ -1,7 +1,5 @@
 package links
 
-import "bytes"
-
 // maxForeign bounds how deep SVG, MathML and HTML within them may be nested; what is deeper is taken for HTML.
 const maxForeign = 64
 
@@ -91,10 +89,14 @@ func (f *foreign) end(name []byte, e element) {
 
 // breaksOut reports whether the start tag of this name ends SVG and MathML.
 func breaksOut(name []byte) bool {
-	if len(name) > len("blockquote") {
+	var buf [len("blockquote")]byte
+	if len(name) > len(buf) {
 		return false
 	}
-	switch string(bytes.ToLower(name)) {
+	for i, c := range name {
+		buf[i] = lower[c]
+	}
+	switch string(buf[:len(name)]) {
 	case "b", "big", "blockquote", "body", "br", "center", "code", "dd", "div", "dl", "dt", "em", "embed",
 		"h1", "h2", "h3", "h4", "h5", "h6", "head", "hr", "i", "img", "li", "listing", "menu", "meta", "nobr", "ol", "p", "pre",
 		"ruby", "s", "small", "span", "strong", "strike", "sub", "sup", "table", "tt", "u", "ul", "var":

@@ -1,7 +1,6 @@
 package links
 
 import (
-	"bytes"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -187,9 +186,9 @@ func cutSpace(b []byte) (word, rest []byte) {
 	for len(b) > 0 && class[b[0]]&space != 0 {
 		b = b[1:]
 	}
-	end := bytes.IndexFunc(b, func(r rune) bool { return r < 0x80 && class[r]&space != 0 })
-	if end < 0 {
-		end = len(b)
+	end := 0
+	for end < len(b) && class[b[end]]&space == 0 {
+		end++
 	}
 	return b[:end], b[end:]
 }
