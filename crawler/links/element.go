@@ -84,6 +84,26 @@ var elementKinds = [elemCount]Kind{
 	elemTR: Image, elemTrack: Media, elemUse: Image, elemVideo: Media | Image,
 }
 
+// An elementSet is a set of elements, a bit each.
+type elementSet uint64
+
+func (s elementSet) has(e element) bool { return s>>e&1 != 0 }
+
+// idle returns the elements that make no difference to what is found when kinds are looked for.
+func idle(kinds Kind) (set elementSet) {
+	for e := range elemCount {
+		switch e {
+		case elemBase, elemMeta, elemTemplate, elemSVG, elemMath,
+			elemTitle, elemStyle, elemScript, elemIframe, elemNoembed, elemNoframes, elemTextarea, elemXMP, elemPlaintext:
+		default:
+			if kinds&elementKinds[e] == 0 {
+				set |= 1 << e
+			}
+		}
+	}
+	return set
+}
+
 var elements = newDictionary(elementNames[:])
 
 func elementOf(name []byte) element { return element(elements.find(name)) }
@@ -164,7 +184,7 @@ func (d *dictionary) find(name []byte) uint8 {
 	if len(name) > longestName {
 		return 0
 	}
-	letter := lower[name[0]] - 'a'
+	letter := (name[0] | 0x20) - 'a'
 	if letter >= 26 {
 		return 0
 	}

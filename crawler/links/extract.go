@@ -125,12 +125,22 @@ type extractor struct {
 
 	arena *arena
 	page  Page
+
+	passed elementSet  // the elements that pass moves past, set by passOver
+	heads  [256]uint32 // of the tags of others, by their first byte: see headBit
 }
 
 func (x *extractor) run() {
+	passing := x.opts.Kinds&(Asset|Text) == 0
+	if passing {
+		x.passOver(idle(x.opts.Kinds))
+	}
 	for !x.stopped {
-		if x.opts.Kinds&(Asset|Text) == 0 && !x.matters() {
-			x.pass()
+		if passing && !x.matters() {
+			if e := x.pass(); e != 0 {
+				x.start(e)
+				continue
+			}
 		}
 		x.cdata = x.foreign.within()
 		kind := x.next()
@@ -203,7 +213,7 @@ func (x *extractor) start(e element) {
 // wants reports whether the attributes of an element are to be looked at.
 func (x *extractor) wants(e element) bool {
 	switch e {
-	case elemBase, elemMeta, elemTemplate, elemForm:
+	case elemBase, elemMeta, elemTemplate:
 		return true
 	}
 	return x.opts.Kinds&(elementKinds[e]|Asset) != 0

@@ -45,6 +45,13 @@ func TestExtract(t *testing.T) {
 		{"NUL", "<a href='\x00a\x00b '><a hr\x00ef=2><a\x00 href=3>", []string{"\ufffda\ufffdb"}},
 		{"bytes above ASCII", "<a href='\xe4\xff'>", []string{"\xe4\xff"}},
 
+		{"tags without links", `<p title="><a href=1>" id='>'><li class=a"><a href=2><lin><em/><a href=3></em class='><a href=4>'><LI><BR/><a href=5>`,
+			[]string{"2", "3", "5"}},
+		{"equals sign within a tag's name", `<p="><a href=1>">`, []string{"1"}},
+		{"equals sign begins a name in a tag without links", `<p ="><a href=1>"><p a=b ="><a href=2>"><p a="b"="><a href=3>">`, []string{"1", "2", "3"}},
+		{"white space around an equals sign in a tag without links", `<p a ="><a href=1>"><p a= "><a href=2>"><p b a = '><a href=3>'><a href=4>`, []string{"4"}},
+		{"equals sign in a bogus end tag", `</ a="><a href=1>"></1 a="><a href=2>"></><a href=3>`, []string{"1", "2", "3"}},
+
 		{"no tags", `a < b href=1 <<3 <3 < a href=2>`, nil},
 		{"less-than before a tag", `<<a href=1>`, []string{"1"}},
 		{"tag in a tag", `<p <a href=1>`, nil},

@@ -115,44 +115,6 @@ func (z *tokenizer) next() token {
 	}
 }
 
-// pass moves past end tags, and start tags of elements that are not in the dictionary, up to the first other token. It
-// is what next and skip do, for most of a page's tags, in one go.
-func (z *tokenizer) pass() {
-	in, i := z.in, z.pos
-	for {
-		n := bytes.IndexByte(in[i:], '<')
-		if n < 0 || i+n+2 >= len(in) {
-			return
-		}
-		tag := i + n
-		start := tag + 1
-		isEnd := in[start] == '/'
-		if isEnd {
-			start++
-		}
-		if class[in[start]]&letter == 0 {
-			z.pos = tag
-			return
-		}
-		i = start + 1
-		for i < len(in) && class[in[i]]&nameEnd == 0 {
-			i++
-		}
-		if i == len(in) || !isEnd && elements.find(in[start:i]) != 0 {
-			z.pos = tag
-			return
-		}
-		if in[i] == '>' {
-			i++
-			z.pos = i
-			continue
-		}
-		z.pos = i
-		z.skip()
-		i = z.pos
-	}
-}
-
 func (z *tokenizer) readName(start int) {
 	i := start + 1
 	for i < len(z.in) && class[z.in[i]]&nameEnd == 0 {
