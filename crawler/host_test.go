@@ -10,6 +10,7 @@ import (
 
 	"github.com/orbweaver/orbweaver/crawler"
 	"github.com/orbweaver/orbweaver/internal/simweb"
+	"github.com/orbweaver/orbweaver/storage"
 )
 
 // TestHostPausedAndDropped holds one of three hosts back, over a restart, drops
@@ -156,4 +157,40 @@ func TestHostBudgetByHand(t *testing.T) {
 	if s, _ := runKeep(t, cfg); s.Fetched != 6 || requests.Load() != 6 {
 		t.Errorf("%d pages", s.Fetched)
 	}
+}
+
+// TestHostOpenedIsCrawledAgain drops a host in the middle of a round and opens it: the next round visits all of its pages.
+func TestHostOpenedIsCrawledAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, web *simweb.Web) {
+		ctx := t.Context()
+		dir := filepath.Join(t.TempDir(), "job")
+		crawl := func(cfg crawler.Config, then func(c *crawler.Crawler)) *crawler.Summary {
+			t.Helper()
+			cfg.Dir, cfg.Robots.Ignore = dir, true // every URL that is known is a page that was fetched
+			c, end := bubbleCrawl(t, web, cfg)
+			defer end()
+			s, err := c.Run(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if then != nil {
+				then(c)
+			}
+			return s
+		}
+		first := crawl(crawler.Config{Seeds: web.Seeds()}, nil)
+		host := web.Host(1)
+		drop := func(dropped bool) func(*crawler.Crawler) {
+			return func(c *crawler.Crawler) {
+				if _, err := c.ChangeHost(ctx, host, crawler.HostChange{Dropped: &dropped}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		crawl(crawler.Config{Recrawl: true, MaxPages: 10}, drop(true))
+		crawl(crawler.Config{Recrawl: true}, drop(false))
+		if s := crawl(crawler.Config{Recrawl: true}, nil); s.Changes[storage.ChangeUnchanged.String()] != first.Fetched {
+			t.Errorf("%+v, want %d pages in the third round", s.Changes, first.Fetched)
+		}
+	})
 }

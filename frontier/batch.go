@@ -12,7 +12,7 @@ type Batch struct {
 
 	// That those of Again are done, the caller vouches for, but it cannot know what a host has dropped. So of a host that is
 	// closed, or that was opened and still has some of what it had kept, only those begin again that this batch ends. The others
-	// stay as they are.
+	// stay as they are. Of any other host also those begin again that it has dropped for good.
 }
 
 // HostChange tells what was learnt about a host. A host that no request named before is remembered as well.

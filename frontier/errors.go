@@ -15,7 +15,7 @@ var (
 	// ErrNotLeased answers a Batch that ends a request twice, ends one in two ways, or ends one of another Frontier.
 	ErrNotLeased = errors.New("frontier: request is not leased")
 
-	// ErrNotDone answers a Batch with more requests of a host in Again than it has done.
+	// ErrNotDone answers a Batch with more requests of a host in Again than it has done or dropped for good.
 	ErrNotDone = errors.New("frontier: request is not done")
 
 	// ErrStale answers a claim that has been given up, or has expired and may be somebody else's, and a Batch that ends

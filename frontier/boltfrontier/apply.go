@@ -395,10 +395,14 @@ func (a *applying) again(w *work) error {
 		}
 	}
 	n := uint64(len(a.order))
-	if done := a.host.known - a.host.pending - a.host.dropped; n > done {
+	done := a.host.known - a.host.pending - a.host.dropped
+	lost := n - min(n, done) // of those that were dropped for good
+	if lost > a.host.dropped-a.host.kept {
 		return fmt.Errorf("%w: %d requests begin again, %d are done", frontier.ErrNotDone, n, done)
 	}
-	a.counts.done -= n
+	a.counts.done -= n - lost
+	a.host.dropped -= lost
+	a.counts.undrop(lost)
 	if a.host.closed == frontier.NotClosed {
 		a.result.Again += len(a.order)
 	}

@@ -114,6 +114,15 @@ func (c *counts) stats() frontier.Stats {
 	return s
 }
 
+// undrop counts n requests as dropped for good no more. What for, their host does not know.
+func (c *counts) undrop(n uint64) {
+	for why := frontier.ClosedByCaller; why <= frontier.MaxClosure; why++ {
+		some := min(n, c.dropped[why])
+		c.dropped[why] -= some
+		n -= some
+	}
+}
+
 // since is by how much the counters have changed from what they were.
 func (c *counts) since(before *counts) frontier.Stats {
 	d := *c

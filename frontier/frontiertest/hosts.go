@@ -407,4 +407,18 @@ func testAgain(t *testing.T, open opener) {
 	}
 	x.finished()
 	x.stats(dropStats(frontier.Stats{Done: 3, Known: 5, Hosts: 1}, frontier.ClosedByCaller, 2))
+	// Once it is open, what was done before it was dropped begins again as well.
+	x.change(frontier.HostChange{Host: "a.example", Closed: new(frontier.NotClosed)})
+	if c := x.commit(&frontier.Batch{Again: requests("a.example", 4)}); c.Again != 4 {
+		t.Errorf("%+v, want 4 to begin again", c)
+	}
+	opened := dropStats(frontier.Stats{Waiting: 4, Known: 5, Hosts: 1}, frontier.ClosedByCaller, 1)
+	opened.Closed = 0
+	x.stats(opened)
+	for range 4 {
+		x.fetch(x.lease())
+	}
+	x.finished()
+	opened.Waiting, opened.Done = 0, 4
+	x.stats(opened)
 }

@@ -45,8 +45,13 @@ func (b *Backend) Apply(_ context.Context, batch *frontier.Batch) (frontier.Comm
 		a.wait(a.end(&batch.Retry[i]), batch.Retry[i].Request)
 	}
 	for _, r := range again {
-		a.delta.Done--
-		if a.wait(a.host(r.Host), r) {
+		h := a.host(r.Host)
+		if h.done() > 0 {
+			a.delta.Done--
+		} else {
+			a.undrop(h)
+		}
+		if a.wait(h, r) {
 			a.again++
 		}
 	}
@@ -117,7 +122,7 @@ func (b *Backend) check(batch *frontier.Batch) (again []frontier.Request, err er
 		}
 		begun[name] = true
 		again = append(again, r)
-		if done[h]--; done[h]+h.done() < 0 {
+		if done[h]--; done[h]+h.done()+h.dropped-len(h.kept) < 0 {
 			return nil, fmt.Errorf("%w: %s", frontier.ErrNotDone, r.URL)
 		}
 	}
@@ -228,6 +233,17 @@ func (a *applying) wait(h *host, r frontier.Request) bool {
 		a.ready[h] = e.NotBefore
 	}
 	return true
+}
+
+// undrop counts a request of the host as dropped for good no more. What for, nobody knows.
+func (a *applying) undrop(h *host) {
+	h.dropped--
+	for why := frontier.ClosedByCaller; why <= frontier.MaxClosure; why++ {
+		if a.b.stats.DroppedBy[why]+a.delta.DroppedBy[why] > 0 {
+			a.delta.Drop(why, -1)
+			return
+		}
+	}
 }
 
 // finish brings counters and the due heap in line with what has changed.
