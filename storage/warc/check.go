@@ -38,7 +38,9 @@ func (e *FileError) Unwrap() error { return e.Err }
 // the fields that it needs, a gzip member of its own, and the length and the digests
 // that it says, and the index beside the archive is the one that would be made of it.
 // Of an archive that was left open it reads the whole records, which the next
-// OpenFiles keeps; an index whose archive was taken away is left alone. Memory does not grow with the archives.
+// OpenFiles keeps: without compression up to the first with something wrong, which is
+// how a power failure leaves it. An index whose archive was taken away is left alone.
+// Memory does not grow with the archives.
 //
 // The error joins a *FileError for each of the first problems, or is one of the file
 // system or of ctx.
@@ -86,6 +88,7 @@ func (c *checker) archive(name string) (err error) {
 	defer func() { err = errors.Join(err, lines.close()) }()
 	bad := func(err error) { c.problem(name, err) }
 	v := newVerifier(bad)
+	v.torn = mayBeTorn(name)
 	var line []byte
 	_, broken, err := walk(&untilDone{c.ctx, file}, strings.TrimSuffix(name, openSuffix), v, func(e *Entry) error {
 		line = e.Append(line[:0])
@@ -174,18 +177,36 @@ func (u *untilDone) Read(p []byte) (int, error) {
 // verifier looks at records, one after another, and tells what is wrong with them.
 type verifier struct {
 	bad   func(error)
+	torn  bool         // a record with something wrong is none: see mayBeTorn
 	block [2]hash.Hash // sha1, sha256
 	// Of the payload: with chunks undone, and as it is.
 	payload, framed [2]hash.Hash
 
 	rec    *Record
-	wrongs []error // with it; bad is told when it is known to be whole
-	seen   int64   // bytes of its block
-	which  int     // of the hashes; -1: a digest that is not known, or none
-	below  int     // of those of the payload
-	http   bool    // the block is a response
-	head   []byte  // of it, as far as its end is not found
+	wrongs []*FormatError // with it; bad is told when it is known to be whole
+	seen   int64          // bytes of its block
+	which  int            // of the hashes; -1: a digest that is not known, or none
+	below  int            // of those of the payload
+	http   bool           // the block is a response
+	head   []byte         // of it, as far as its end is not found
 	body   io.Writer
+}
+
+// mayBeTorn reports whether an archive called so was left open and is not compressed. A power failure may have left of a
+// record in it what looks whole, but for what is wrong with it; of others the checksums of gzip tell.
+func mayBeTorn(name string) bool {
+	name, open := strings.CutSuffix(name, openSuffix)
+	return open && !strings.HasSuffix(name, ".gz")
+}
+
+// newTearFinder returns a verifier for the whole records of the archive at path; nil if they are found without one.
+func newTearFinder(path string) *verifier {
+	if !mayBeTorn(path) {
+		return nil
+	}
+	v := newVerifier(func(error) {})
+	v.torn = true
+	return v
 }
 
 func newVerifier(bad func(error)) *verifier {

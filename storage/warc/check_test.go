@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,7 +71,15 @@ func TestCheckSound(t *testing.T) {
 // TestCheckTorn tears the last records of an archive that was left open, as a power failure does, and those of a complete one: what
 // the next run cuts off is no problem.
 func TestCheckTorn(t *testing.T) {
-	dir, name := checkable(t, FilesOptions{})
+	for _, uncompressed := range []bool{false, true} {
+		t.Run(fmt.Sprint("uncompressed=", uncompressed), func(t *testing.T) {
+			testCheckTorn(t, FilesOptions{Options: Options{Uncompressed: uncompressed}})
+		})
+	}
+}
+
+func testCheckTorn(t *testing.T, opts FilesOptions) {
+	dir, name := checkable(t, opts)
 	sound, err := os.ReadFile(filepath.Join(dir, name))
 	if err != nil {
 		t.Fatal(err)
@@ -94,6 +103,14 @@ func TestCheckTorn(t *testing.T) {
 		if err := Check(t.Context(), open); err != nil {
 			t.Errorf("torn at %d: %v", at, err)
 		}
+		if _, err := OpenFiles(open, FilesOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := Check(t.Context(), open); err != nil {
+			t.Errorf("torn at %d, and mended: %v", at, err)
+		}
+		_ = os.Remove(filepath.Join(open, name)) // there is none if nothing was whole
+		_ = os.Remove(indexName(filepath.Join(open, name)))
 		if err := Check(t.Context(), dir); err != nil && strings.Contains(err.Error(), "its block is not") {
 			told++
 		}

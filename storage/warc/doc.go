@@ -59,7 +59,8 @@
 //
 // Names are prefix-timestamp-serial-host.warc.gz, and end in ".open" until a file is
 // complete. What a killed process has left of one is mended by the next [OpenFiles]:
-// the whole records are kept, the rest is cut off. Beside each complete file is its
+// the whole records are kept, the rest is cut off; without compression those are whole
+// that have nothing wrong, digests included. Beside each complete file is its
 // index, with the extension .cdxj, sorted by SURT key and date as pywb wants it. Its
 // lines have two fields that are not usual: date, the exact WARC-Date, and transfer,
 // which is "chunked" where the payload is.

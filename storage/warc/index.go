@@ -76,7 +76,7 @@ func indexLines(path string, add func([]byte) error) error {
 	}
 	defer file.Close()
 	var line []byte
-	_, err = scan(file, strings.TrimSuffix(filepath.Base(path), openSuffix), func(e *Entry) error {
+	_, _, err = walk(file, strings.TrimSuffix(filepath.Base(path), openSuffix), newTearFinder(path), func(e *Entry) error {
 		line = e.Append(line[:0])
 		return add(line)
 	})
@@ -108,17 +108,11 @@ func readLines(path string, each func([]byte) error) error {
 	return lines.Err()
 }
 
-// scan reads an archive called filename and calls each with an entry of every
+// walk reads an archive called filename and calls each with an entry of every
 // response and revisit record. It ends where a record is not whole, without an
-// error, and returns the size of the whole records.
-func scan(r io.Reader, filename string, each func(*Entry) error) (size int64, err error) {
-	size, _, err = walk(r, filename, nil, each)
-	return size, err
-}
-
-// walk is scan, and tells why it ended before the end; nil: it did not. A v that is
-// not nil looks at every record, and is left with what is wrong with the one that is
-// not whole.
+// error, and returns the size of the whole records. broken tells why it ended before
+// the end; nil: it did not. A v that is not nil looks at every record, may find it
+// torn, and is left with what is wrong with the one that is not whole.
 func walk(r io.Reader, filename string, v *verifier, each func(*Entry) error) (size int64, broken *FormatError, err error) {
 	reader := NewReader(r)
 	var last *Entry // waits for its length
@@ -153,8 +147,11 @@ func walk(r io.Reader, filename string, v *verifier, each func(*Entry) error) (s
 		if kind := rec.Get("WARC-Type"); kind == "response" || kind == "revisit" {
 			last = describe(rec, kind, filename)
 		}
-		if v != nil {
-			v.end()
+		if v == nil {
+			continue
+		}
+		if v.end(); v.torn && len(v.wrongs) > 0 {
+			return rec.Offset, v.wrongs[0], nil
 		}
 	}
 }

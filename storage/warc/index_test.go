@@ -3,6 +3,7 @@ package warc
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -82,6 +83,12 @@ func FuzzEntry(f *testing.F) {
 	})
 }
 
+// scan walks an archive without looking into its records.
+func scan(r io.Reader, filename string, each func(*Entry) error) (size int64, err error) {
+	size, _, err = walk(r, filename, nil, each)
+	return size, err
+}
+
 // FuzzScan reads any file as an archive that is to be mended: what is left of it
 // is an archive, all of whose records are whole.
 func FuzzScan(f *testing.F) {
@@ -110,6 +117,18 @@ func FuzzScan(f *testing.F) {
 		}
 		if again, err := scan(bytes.NewReader(archive[:size]), "x", func(*Entry) error { return nil }); err != nil || again != size {
 			t.Errorf("%d bytes of the %d that are whole are whole, %v", again, size, err)
+		}
+		// One that is not compressed ends earlier, perhaps.
+		torn := func(size int64) int64 {
+			t.Helper()
+			size, _, err := walk(bytes.NewReader(archive[:size]), "x", newTearFinder("x.warc.open"), func(*Entry) error { return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			return size
+		}
+		if sound := torn(int64(len(archive))); sound > size || torn(sound) != sound {
+			t.Errorf("%d bytes are sound of %d, and %d of those", sound, size, torn(sound))
 		}
 	})
 }

@@ -133,7 +133,7 @@ func (p *part) complete() error {
 func (p *part) writeIndex() error {
 	var err error
 	if p.index == nil {
-		p.index, _, err = indexOf(p.path)
+		p.index, _, err = indexOf(p.path, nil)
 	}
 	if err == nil {
 		err = writeIndex(indexName(p.path), p.index)
@@ -160,8 +160,9 @@ func rename(path string) error {
 }
 
 // indexOf reads the lines of an archive's index out of it, as far as its records are
-// whole, and returns the size of those. The caller closes the lines.
-func indexOf(path string) (lines *sorter, size int64, err error) {
+// whole, and returns the size of those. A v that is not nil looks at them. The caller
+// closes the lines.
+func indexOf(path string, v *verifier) (lines *sorter, size int64, err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, 0, err
@@ -169,7 +170,7 @@ func indexOf(path string) (lines *sorter, size int64, err error) {
 	defer file.Close()
 	lines = newSorter(filepath.Dir(path))
 	var line []byte
-	size, err = scan(file, strings.TrimSuffix(filepath.Base(path), openSuffix), func(e *Entry) error {
+	size, _, err = walk(file, strings.TrimSuffix(filepath.Base(path), openSuffix), v, func(e *Entry) error {
 		line = e.Append(line[:0])
 		return lines.add(line)
 	})
@@ -227,7 +228,7 @@ func makeDir(dir string) error {
 // mendFile cuts off what follows the last whole record of an archive that was left
 // open, and completes it; one without a whole record is removed.
 func mendFile(path string) (err error) {
-	lines, size, err := indexOf(path)
+	lines, size, err := indexOf(path, newTearFinder(path))
 	if err != nil {
 		return err
 	}
@@ -256,7 +257,7 @@ func mendIndex(path string) (err error) {
 	if _, err := os.Lstat(indexName(path)); !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	lines, _, err := indexOf(path)
+	lines, _, err := indexOf(path, nil)
 	if err != nil {
 		return err
 	}
