@@ -267,7 +267,7 @@ func (c *committer) write(group []*change) error {
 			c.recent.add(batch.Add[i].URL)
 		}
 	}
-	_ = c.job.trim(residentMost) // where the system has no such thing, it does without
+	_ = c.job.trim(c.job.memory) // for those outside of a run, as of seeds
 	c.events.Committed(CommittedEvent{
 		Pages: len(records), Added: committed.Added, Known: committed.Known + known, Took: time.Since(began),
 	})

@@ -26,6 +26,7 @@ const (
 	DefaultTimeout      = time.Minute
 	DefaultHostFailures = 10
 	DefaultMaxBody      = 10 << 20
+	DefaultMemory       = 192 << 20
 )
 
 // NoDelay as Config.Delay asks hosts without any pause.
@@ -229,6 +230,14 @@ type Config struct {
 	// Zero: DefaultMaxBody.
 	MaxBody int64
 
+	// Memory is how many bytes of the process may be resident before it lets go of
+	// what it has mapped of the job's database, of which it keeps some 32 MiB then. A
+	// commit may take some tens of megabytes more for a moment. What is let go of costs
+	// a page fault when it is read again, so that a job with millions of URLs runs the
+	// faster the more there is; it bounds nothing else, and needs Linux. Zero:
+	// DefaultMemory.
+	Memory int64
+
 	// DiskReserve is how many bytes of the job's disk, and of the one that its
 	// archives are on if that is another, the crawl leaves free. With
 	// less, no new request starts until there is room again (see PauseDisk). It has
@@ -344,6 +353,7 @@ func (cfg Config) complete() (Config, error) {
 	cfg.MaxRedirects = orDefault(cfg.MaxRedirects, DefaultMaxRedirects)
 	cfg.Timeout = orDefault(cfg.Timeout, DefaultTimeout)
 	cfg.MaxBody = orDefault(cfg.MaxBody, DefaultMaxBody)
+	cfg.Memory = orDefault(cfg.Memory, DefaultMemory)
 	cfg.UserAgent = orDefault(cfg.UserAgent, DefaultUserAgent)
 	cfg.Follow = orDefault(cfg.Follow, links.Pages)
 	cfg.Revisit = cfg.Revisit.complete()
@@ -372,6 +382,7 @@ func (cfg Config) check() error {
 		{"MaxRedirects", cfg.MaxRedirects < 0},
 		{"Timeout", cfg.Timeout < 0},
 		{"MaxBody", cfg.MaxBody < 0},
+		{"Memory", cfg.Memory < 0},
 	} {
 		if f.negative {
 			return &ConfigError{f.name, "must not be negative"}

@@ -142,6 +142,7 @@ func (c *Crawler) openJob() (err error) {
 	if c.job, err = createJob(dir); err != nil {
 		return err
 	}
+	c.job.memory = c.cfg.Memory
 	if err := c.job.keepRules(&c.cfg, &c.scope.sites); err != nil {
 		return err
 	}

@@ -121,6 +121,7 @@ type Job struct {
 	file    os.FileInfo // of db when it was opened
 	backend *boltfrontier.Backend
 	store   *boltstore.Store
+	memory  int64         // see Config.Memory
 	trimmed atomic.Uint32 // where trim goes on
 }
 
@@ -203,7 +204,7 @@ func prepareDir(dir string) error {
 
 func openDatabase(op, dir string, readOnly bool) (_ *Job, err error) {
 	path := filepath.Join(dir, databaseName)
-	j := &Job{dir: dir}
+	j := &Job{dir: dir, memory: DefaultMemory}
 	err = guard(func() error {
 		if j.db, err = openBolt(path, readOnly); err != nil {
 			return err

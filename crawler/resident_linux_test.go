@@ -1,8 +1,11 @@
 package crawler
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"go.etcd.io/bbolt"
@@ -35,21 +38,28 @@ func TestTrim(t *testing.T) {
 			return n
 		}
 		before := sum()
-		full, err := residentFiles()
+		const room = 16 << 20 // for what else this process does meanwhile
+		all, files, err := residentMemory()
 		if err != nil {
 			return err
 		}
-		if err := j.trim(full); err != nil {
+		if err := j.trim(all + room); err != nil {
 			return err
 		}
-		if same, err := residentFiles(); err != nil || same < full {
-			t.Errorf("%d bytes are resident, %v; they were within the limit of %d", same, err, full)
+		if _, same, err := residentMemory(); err != nil || same < files {
+			t.Errorf("%d bytes of files are resident, %v; before, %d were, and that was within the limit", same, err, files)
 		}
-		if err := j.trim(full - 1); err != nil {
+		if err := j.trim(all - room); err != nil {
 			return err
 		}
-		if after, err := residentFiles(); err != nil || after > full/4*3 {
-			t.Errorf("%d bytes are resident, %v; before, %d were, 64 MiB of them the database's", after, err, full)
+		if after, _, err := residentMemory(); err != nil || after > all {
+			t.Errorf("%d bytes are resident, %v; before, %d were, 64 MiB of them the database's", after, err, all)
+		}
+		if err := j.trim(0); err != nil {
+			return err
+		}
+		if _, least, err := residentMemory(); err != nil || least < leastMapped/2 || least > leastMapped {
+			t.Errorf("%d bytes of files are resident, %v; %d may be whatever the limit is", least, err, int64(leastMapped))
 		}
 		if again := sum(); again != before {
 			t.Errorf("read %d, then %d", before, again)
@@ -58,5 +68,50 @@ func TestTrim(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTrimGrowing lets go of a database while it grows beyond its mapping several times.
+func TestTrimGrowing(t *testing.T) {
+	j, err := createJob(filepath.Join(t.TempDir(), "job"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	done := make(chan struct{})
+	var trimming sync.WaitGroup
+	trimming.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				if err := j.trim(0); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+	defer trimming.Wait()
+	defer close(done)
+	for i := range 40 {
+		if err := j.db.Update(func(tx *bbolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists([]byte("large"))
+			if err != nil {
+				return err
+			}
+			err = b.ForEach(func(k, v []byte) error {
+				if len(v) != 1<<20 || v[0] != k[0] || v[len(v)-1] != k[0] {
+					return fmt.Errorf("value %d is another", k[0])
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			return b.Put([]byte{byte(i)}, bytes.Repeat([]byte{byte(i)}, 1<<20))
+		}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -63,14 +63,12 @@ func (c *Crawler) Run(ctx context.Context) (*Summary, error) {
 		all.Go(func() { w.runSafely(soft, hard) })
 	}
 	watched := make(chan struct{})
-	watching := make(chan struct{})
-	go func() {
-		defer close(watching)
-		c.watchOver(kill, watched)
-	}()
+	var watching sync.WaitGroup
+	watching.Go(func() { c.watchOver(kill, watched) })
+	watching.Go(func() { c.boundMemory(watched) })
 	all.Wait()
 	close(watched)
-	<-watching
+	watching.Wait()
 
 	err := cmp.Or(c.commits.commit(&change{}), c.job.inPlace(), c.job.wrap("write cookies of", c.cookies.save()))
 	if cause := context.Cause(hard); errors.Is(cause, ErrProxies) {
@@ -141,16 +139,35 @@ func ending(ctx, hard, soft context.Context, pages *budget, traffic *traffic) En
 	}
 }
 
-// How much of the database may be resident for longer than a moment: that is seen to
-// after each commit, which touches the most of it, and now and then.
+// How often boundMemory looks. Within one commit, some megabytes of the database
+// can become resident in a millisecond.
 const (
-	residentMost = 96 << 20 // the program itself takes some 10 of it
-	trimEvery    = 50 * time.Millisecond
-	trimIdle     = time.Second // while nothing is fetched
+	trimEvery = 5 * time.Millisecond
+	trimIdle  = time.Second // while nothing is fetched or waits for its commit
 )
 
-// watchOver ends the run when a commit fails or the job is taken away, writes
-// the status file now and then, and bounds what is resident of the database.
+// boundMemory sees to Config.Memory until done. Where the system has no such
+// thing, it does without.
+func (c *Crawler) boundMemory(done <-chan struct{}) {
+	tick := time.NewTicker(trimEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+			_ = c.job.trim(c.job.memory)
+			if c.front.Stats().Leased == 0 {
+				tick.Reset(trimIdle)
+			} else {
+				tick.Reset(trimEvery)
+			}
+		}
+	}
+}
+
+// watchOver ends the run when a commit fails or the job is taken away, and writes
+// the status file now and then.
 func (c *Crawler) watchOver(kill context.CancelCauseFunc, done <-chan struct{}) {
 	tick := time.NewTicker(statusEvery)
 	defer tick.Stop()
@@ -158,8 +175,6 @@ func (c *Crawler) watchOver(kill context.CancelCauseFunc, done <-chan struct{}) 
 	defer cookies.Stop()
 	disk := time.NewTicker(diskEvery)
 	defer disk.Stop()
-	memory := time.NewTicker(trimEvery)
-	defer memory.Stop()
 	failed := c.commits.failed
 	for {
 		select {
@@ -172,14 +187,6 @@ func (c *Crawler) watchOver(kill context.CancelCauseFunc, done <-chan struct{}) 
 			c.saveCookies()
 		case <-disk.C:
 			c.reserve.look()
-		case <-memory.C:
-			// Where the system has no such thing, it does without.
-			_ = c.job.trim(residentMost)
-			if c.gate.underWay() == 0 {
-				memory.Reset(trimIdle)
-			} else {
-				memory.Reset(trimEvery)
-			}
 		case <-tick.C:
 			if err := c.job.inPlace(); err != nil {
 				c.commits.fail(err)

@@ -52,7 +52,7 @@ func newGrower(b *testing.B, dir string, hosts int) *grower {
 	for i := range g.body {
 		g.body[i] = byte(g.random.Uint32())
 	}
-	go func() { // as a run does
+	go func() { // as boundMemory does
 		tick := time.NewTicker(trimEvery)
 		defer tick.Stop()
 		for {
@@ -60,7 +60,7 @@ func newGrower(b *testing.B, dir string, hosts int) *grower {
 			case <-g.end:
 				return
 			case <-tick.C:
-				if err := c.job.trim(residentMost); err != nil {
+				if err := c.job.trim(c.job.memory); err != nil {
 					b.Error(err)
 				}
 			}
