@@ -90,24 +90,40 @@ type tree struct {
 const queueFill = 0.9
 
 func openTree(tx *bbolt.Tx) (*tree, error) {
-	root := tx.Bucket(rootBucket)
-	if root == nil {
-		return nil, corrupt(rootBucket, nil, "is missing")
-	}
 	t := new(tree)
-	for _, b := range [...]struct {
-		to   **bbolt.Bucket
-		name []byte
-	}{
-		{&t.meta, metaBucket}, {&t.names, namesBucket}, {&t.hosts, hostsBucket},
-		{&t.inbox, inboxBucket}, {&t.recent, recentBucket}, {&t.seen, seenBucket}, {&t.queue, queueBucket}, {&t.due, dueBucket},
-	} {
-		if *b.to = root.Bucket(b.name); *b.to == nil {
-			return nil, corrupt(b.name, nil, "is missing")
-		}
+	err := t.open(tx,
+		bucket{&t.meta, metaBucket}, bucket{&t.names, namesBucket}, bucket{&t.hosts, hostsBucket}, bucket{&t.inbox, inboxBucket},
+		bucket{&t.recent, recentBucket}, bucket{&t.seen, seenBucket}, bucket{&t.queue, queueBucket}, bucket{&t.due, dueBucket})
+	if err != nil {
+		return nil, err
 	}
 	t.queue.FillPercent = queueFill
 	return t, nil
+}
+
+// openQueue opens what is needed to read the queue of a host. Each bucket is a search, and this is done for each lease.
+func openQueue(tx *bbolt.Tx) (*tree, error) {
+	t := new(tree)
+	return t, t.open(tx, bucket{&t.hosts, hostsBucket}, bucket{&t.queue, queueBucket})
+}
+
+// bucket is one of a tree, and its name.
+type bucket struct {
+	to   **bbolt.Bucket
+	name []byte
+}
+
+func (t *tree) open(tx *bbolt.Tx, buckets ...bucket) error {
+	root := tx.Bucket(rootBucket)
+	if root == nil {
+		return corrupt(rootBucket, nil, "is missing")
+	}
+	for _, b := range buckets {
+		if *b.to = root.Bucket(b.name); *b.to == nil {
+			return corrupt(b.name, nil, "is missing")
+		}
+	}
+	return nil
 }
 
 // view calls fn with the buckets of a reading transaction.

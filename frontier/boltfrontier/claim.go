@@ -167,7 +167,14 @@ func (b *Backend) Take(_ context.Context, c frontier.Claim, now time.Time, n, sh
 	}
 	w := walk{host: c.Host, id: tokenID(c.Token), taken: slices.Clone(cl.taken), n: n}
 	b.mu.Unlock()
-	if err := b.view(func(t *tree) error { return w.run(t, nanos(now), share) }); err != nil {
+	err = view(b.db, func(tx *bbolt.Tx) error {
+		t, err := openQueue(tx)
+		if err != nil {
+			return err
+		}
+		return w.run(t, nanos(now), share)
+	})
+	if err != nil {
 		return frontier.Taken{}, err
 	}
 	b.mu.Lock()
@@ -284,6 +291,7 @@ func (w *walk) chunk(k, v []byte, ref chunkRef) error {
 		return nil
 	}
 	w.dec.reset([]byte(w.host), v)
+	w.result.Requests = slices.Grow(w.result.Requests, min(w.n-len(w.result.Requests), bits.OnesCount64(free)))
 	for free != 0 && len(w.result.Requests) < w.n {
 		if !w.dec.next() {
 			if w.dec.reason == "" {
