@@ -20,8 +20,13 @@ import (
 // inBubble runs test in virtual time, with a web of three hosts that have twenty
 // pages each and answer after 100 ms.
 func inBubble(t *testing.T, test func(t *testing.T, web *simweb.Web)) {
+	webInBubble(t, simweb.Config{Hosts: 3, Pages: 20, Latency: 100 * time.Millisecond}, test)
+}
+
+// webInBubble is inBubble with another web.
+func webInBubble(t *testing.T, cfg simweb.Config, test func(t *testing.T, web *simweb.Web)) {
 	synctest.Test(t, func(t *testing.T) {
-		web, err := simweb.New(simweb.Config{Hosts: 3, Pages: 20, Latency: 100 * time.Millisecond})
+		web, err := simweb.New(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}

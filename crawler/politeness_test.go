@@ -11,28 +11,41 @@ import (
 	"github.com/orbweaver/orbweaver/internal/simweb"
 )
 
-// TestPoliteness looks at delays as the server saw them, over a stop and a
-// resume.
+// TestPoliteness looks at delays as the server sees them, over a stop and a resume.
 func TestPoliteness(t *testing.T) {
-	web := startWeb(t, simweb.Config{Hosts: 5, Pages: 12})
-	dir := filepath.Join(t.TempDir(), "job")
-	const delay = 100 * time.Millisecond
-	runKeep(t, crawler.Config{Dir: dir, Seeds: web.Seeds(), Delay: delay, MaxPages: 20})
-	runKeep(t, crawler.Config{Dir: dir, Delay: delay})
-	compare(t, web)
-	if gap := web.Counts().MinGap; gap < delay {
-		t.Errorf("the smallest gap was %v, want at least %v", gap, delay)
-	}
+	webInBubble(t, simweb.Config{Hosts: 5, Pages: 12}, func(t *testing.T, web *simweb.Web) {
+		const delay = 100 * time.Millisecond
+		cfg := crawler.Config{Dir: filepath.Join(t.TempDir(), "job"), Seeds: web.Seeds(), Delay: delay, MaxPages: 20}
+		crawlInBubble(t, web, cfg)
+		cfg.MaxPages = 0
+		crawlInBubble(t, web, cfg)
+		compare(t, web)
+		if gap := web.Counts().MinGap; gap != delay {
+			t.Errorf("the smallest gap was %v, want %v", gap, delay)
+		}
+	})
 }
 
 func TestCrawlDelay(t *testing.T) {
-	web := startWeb(t, simweb.Config{Hosts: 2, Pages: 5, CrawlDelay: time.Second})
-	began := time.Now()
-	run(t, crawler.Config{Seeds: web.Seeds(), Delay: time.Millisecond})
-	compare(t, web)
-	if gap := web.Counts().MinGap; gap < time.Second || time.Since(began) < 5*time.Second {
-		t.Errorf("the smallest gap was %v", gap)
+	webInBubble(t, simweb.Config{Hosts: 2, Pages: 5, CrawlDelay: time.Second}, func(t *testing.T, web *simweb.Web) {
+		began := time.Now()
+		crawlInBubble(t, web, crawler.Config{Dir: filepath.Join(t.TempDir(), "job"), Seeds: web.Seeds(), Delay: time.Millisecond})
+		compare(t, web)
+		if gap := web.Counts().MinGap; gap != time.Second || time.Since(began) < 5*time.Second {
+			t.Errorf("the smallest gap was %v", gap)
+		}
+	})
+}
+
+// crawlInBubble crawls web in virtual time, and checks the job.
+func crawlInBubble(t *testing.T, web *simweb.Web, cfg crawler.Config) {
+	t.Helper()
+	c, end := bubbleCrawl(t, web, cfg)
+	if _, err := c.Run(t.Context()); err != nil {
+		t.Error(err)
 	}
+	end()
+	closing(t, cfg.Dir, func(*crawler.Job) {})
 }
 
 func TestRetries(t *testing.T) {
