@@ -40,6 +40,6 @@
 //
 // bbolt maps the database into memory, and what was read of it counts as resident (RssFile on Linux) until the system
 // wants it back. Who minds lets go of it now and then, as package crawler does. Also it remembers, of each page that came from
-// its free list, for which transaction that was, until the page is free again or the database is closed: in a crawl some 3 bytes for
+// its free list, for which transaction that was, until the page is free again or the database is closed: in a crawl 3 to 5 bytes for
 // each page of the web, which is the one thing here that grows with the job.
 package boltfrontier
