@@ -386,7 +386,12 @@ func (r *loginRequests) await(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	timer := time.NewTimer(time.Until(r.last.Add(max(r.pause(), known.Host.Delay))))
+	pause := max(r.pause(), known.Host.Delay)
+	next := r.last.Add(pause)
+	if pause > 0 {
+		r.blockHost(next.Add(pause)) // or another lease of the host would begin a page just then
+	}
+	timer := time.NewTimer(time.Until(next))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
