@@ -231,10 +231,10 @@ type Config struct {
 	MaxBody int64
 
 	// Memory is how many bytes of the process may be resident before it lets go of
-	// what it has mapped of the job's database, of which it keeps some 32 MiB then. A
-	// commit may take some tens of megabytes more for a moment. What is let go of costs
-	// a page fault when it is read again, so that a job with millions of URLs runs the
-	// faster the more there is; it bounds nothing else, and needs Linux. Zero:
+	// what it has mapped of the job's database, of which it keeps some 32 MiB then. What
+	// is let go of costs a page fault when it is read again, so that a job with millions
+	// of URLs runs the faster the more there is. It bounds neither the heap nor what a
+	// commit maps for a moment, so the process may have more, and needs Linux. Zero:
 	// DefaultMemory.
 	Memory int64
 

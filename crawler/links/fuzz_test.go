@@ -129,7 +129,7 @@ func FuzzExtractVsTree(f *testing.F) {
 	f.Add([]byte(`<script><!-- <script> --></script><img srcset="a 1x, b (,) 2x"><link rel="next prev" href=n><meta http-equiv=refresh content="1;url='x'">`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if misread.Match(body) {
-			t.Skip()
+			return
 		}
 		compare(t, body)
 	})
