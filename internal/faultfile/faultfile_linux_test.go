@@ -8,21 +8,28 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 
 	"github.com/orbweaver/orbweaver/internal/faultfile"
 )
 
-const childEnv = "FAULTFILE_TEST_CHILD"
+// Variables that make this program one of the children, with the path of its files.
+const (
+	childEnv = "FAULTFILE_TEST_CHILD"
+	crowdEnv = "FAULTFILE_TEST_CROWD"
+)
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv(childEnv); path != "" {
-		if err := errors.Join(faultfile.Attach(), child(path)); err != nil {
-			fmt.Println(err)
-			os.Exit(1)
+	for env, run := range map[string]func(string) error{childEnv: child, crowdEnv: crowd} {
+		if path := os.Getenv(env); path != "" {
+			if err := errors.Join(faultfile.Attach(), run(path)); err != nil {
+				fmt.Println(err)
+				os.Exit(1)
+			}
+			os.Exit(0)
 		}
-		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
@@ -49,6 +56,58 @@ func child(path string) error {
 	)
 }
 
+// crowd writes to eight files at once, without end, whose names begin with path.
+func crowd(path string) error {
+	ended := make(chan error)
+	for n := range 8 {
+		go func() {
+			file, err := os.Create(path + strconv.Itoa(n))
+			for err == nil {
+				_, err = file.WriteAt([]byte("x"), 0)
+			}
+			ended <- err
+		}()
+	}
+	return <-ended
+}
+
+// TestKillOfMany kills processes while their other threads wait for an answer too, and asks about none of these.
+func TestKillOfMany(t *testing.T) {
+	for range 50 {
+		path := filepath.Join(t.TempDir(), "file")
+		d, err := faultfile.OpenDisk(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := 0
+		p, err := faultfile.Start(command(t, crowdEnv, path), d, func(n int, _ faultfile.Op) faultfile.Verdict {
+			last = n
+			if n >= 50 {
+				return faultfile.Kill
+			}
+			return faultfile.Proceed
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if killed, err := p.Wait(); err != nil || !killed || last != 50 {
+			t.Fatalf("killed %t, %v, after %d calls", killed, err, last)
+		}
+	}
+}
+
+// command is this program as one of the children.
+func command(t *testing.T, env, path string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), env+"="+path)
+	return cmd
+}
+
 // run runs a child whose call number at gets a verdict; 0: none does.
 func run(t *testing.T, at int, v faultfile.Verdict) (d *faultfile.Disk, path, said string, killed bool, ops []faultfile.Op) {
 	t.Helper()
@@ -57,12 +116,7 @@ func run(t *testing.T, at int, v faultfile.Verdict) (d *faultfile.Disk, path, sa
 	if err != nil {
 		t.Fatal(err)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), childEnv+"="+path)
+	cmd := command(t, childEnv, path)
 	var out bytes.Buffer
 	cmd.Stdout = &out
 	p, err := faultfile.Start(cmd, d, func(n int, op faultfile.Op) faultfile.Verdict {

@@ -114,7 +114,10 @@ func (p *Process) watch(listener int) error {
 		default:
 			return err
 		}
-		if err := p.answer(listener, &q); err != nil {
+		if p.killed {
+			continue // another of its threads, which dies without an answer
+		}
+		if err := p.answer(listener, &q); err != nil && q.waits(listener) {
 			return errors.Join(err, p.cmd.Process.Kill())
 		}
 	}
@@ -127,7 +130,8 @@ func (p *Process) answer(listener int, q *question) error {
 		return err
 	}
 	if !p.disk.has(name) {
-		return a.send(listener)
+		_, err := a.send(listener)
+		return err
 	}
 	f, err := p.disk.reach(fdOf(q), name)
 	if err != nil {
@@ -154,7 +158,11 @@ func (p *Process) answer(listener int, q *question) error {
 	default:
 		f.open = &op
 	}
-	return a.send(listener)
+	sent, err := a.send(listener)
+	if !sent {
+		f.open = nil // it does not happen
+	}
+	return err
 }
 
 // fdOf is where the file of a call is found.
@@ -210,6 +218,11 @@ type question struct {
 	args       [6]uint64
 }
 
+// waits reports whether the caller is there still, and waits for its answer: until then its files are to be found too.
+func (q *question) waits(listener int) bool {
+	return ioctl(listener, unix.SECCOMP_IOCTL_NOTIF_ID_VALID, unsafe.Pointer(&q.id)) == nil
+}
+
 // answer is struct seccomp_notif_resp.
 type answer struct {
 	id    uint64
@@ -218,12 +231,13 @@ type answer struct {
 	flags uint32
 }
 
-func (a *answer) send(listener int) error {
+// send reports whether there was somebody to take it.
+func (a *answer) send(listener int) (bool, error) {
 	err := ioctl(listener, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(a))
 	if err == unix.ENOENT { // the caller is gone
-		return nil
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }
 
 func ioctl(fd int, request uintptr, arg unsafe.Pointer) error {
