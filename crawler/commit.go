@@ -53,6 +53,22 @@ type change struct {
 	result  chan<- error // told when it is committed or lost; may be nil
 }
 
+// minor reports whether ch does no more than finish URLs unfetched, which may wait for
+// what comes next.
+func (ch *change) minor() bool {
+	return ch.record == nil && ch.silence == nil && ch.robots == nil && ch.round == nil && ch.login == nil &&
+		len(ch.retry)+len(ch.add)+len(ch.hosts)+len(ch.parts)+len(ch.roots) == 0 && ch.release == nil && ch.result == nil
+}
+
+// join makes ch do what a minor change does, too.
+func (ch *change) join(minor *change) {
+	ch.done = append(minor.done, ch.done...)
+	ch.again = append(minor.again, ch.again...)
+	ch.known += minor.known
+	ch.tally.add(&minor.tally)
+	ch.weight += minor.weight
+}
+
 // committer writes changes in groups, one transaction with one fsync each. It
 // is the only writer of the job.
 type committer struct {

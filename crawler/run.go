@@ -251,6 +251,7 @@ func (w *worker) run(soft, hard context.Context) {
 // work does a lease's visits one after another, with one page slot in hand.
 func (w *worker) work(soft, hard context.Context, lease *frontier.Lease) {
 	var unfinished []frontier.Leased
+	var left *change // of URLs that were left out: there may be several for each page
 	for i, req := range lease.Requests {
 		if i > 0 && (soft.Err() != nil || lease.Revoked() || !w.pages.try()) {
 			unfinished = append(unfinished, lease.Requests[i:]...)
@@ -269,10 +270,22 @@ func (w *worker) work(soft, hard context.Context, lease *frontier.Lease) {
 			unfinished = append(unfinished, lease.Requests[i:]...)
 			break
 		}
-		if blocked := len(v.ch.hosts) > 0; w.submit(v.ch, blocked) != nil || blocked {
+		ch := v.ch
+		if left != nil {
+			ch.join(left)
+			left = nil
+		}
+		if ch.minor() {
+			left = ch
+			continue
+		}
+		if blocked := len(ch.hosts) > 0; w.submit(ch, blocked) != nil || blocked {
 			unfinished = append(unfinished, lease.Requests[i+1:]...)
 			break
 		}
+	}
+	if left != nil {
+		w.commits.submit(left)
 	}
 	lease.Release(unfinished...)
 }

@@ -1,0 +1,64 @@
+package crawler
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"github.com/orbweaver/orbweaver/frontier"
+)
+
+// TestMinor: a change with anything but what join takes over is not minor, whatever fields there will be.
+func TestMinor(t *testing.T) {
+	taken := []string{"done", "again", "known", "tally", "weight"}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[change]()) {
+		var ch change
+		field := reflect.NewAt(f.Type, unsafe.Pointer(reflect.ValueOf(&ch).Elem().FieldByIndex(f.Index).UnsafeAddr())).Elem()
+		field.Set(something(t, f.Type))
+		if minor := slices.Contains(taken, f.Name); ch.minor() != minor {
+			t.Errorf("with %s, minor is %t", f.Name, !minor)
+		}
+	}
+}
+
+// something is a value of a type that is not its zero value.
+func something(t *testing.T, of reflect.Type) reflect.Value {
+	t.Helper()
+	switch of.Kind() {
+	case reflect.Pointer:
+		return reflect.New(of.Elem())
+	case reflect.Slice:
+		return reflect.MakeSlice(of, 1, 1)
+	case reflect.Int, reflect.Int64:
+		return reflect.ValueOf(1).Convert(of)
+	case reflect.Func:
+		return reflect.MakeFunc(of, func([]reflect.Value) []reflect.Value { return nil })
+	case reflect.Chan:
+		return reflect.ValueOf(make(chan error)).Convert(of)
+	case reflect.Struct:
+		v := reflect.New(of).Elem()
+		v.Field(0).Set(something(t, of.Field(0).Type))
+		return v
+	}
+	t.Fatal(errors.ErrUnsupported, of)
+	return reflect.Value{}
+}
+
+func TestJoin(t *testing.T) {
+	leased := func(url string) []frontier.Leased {
+		return []frontier.Leased{{Request: frontier.Request{URL: url}}}
+	}
+	left := &change{done: leased("left"), again: []frontier.Request{{URL: "left"}}, weight: 2}
+	left.tally.leaveOut(ReasonRobots, 1)
+	ch := &change{done: leased("page"), again: []frontier.Request{{URL: "page"}}, weight: 3}
+	ch.tally.leaveOut(ReasonRobots, 1)
+	ch.tally.Fetched = 1
+	ch.join(left)
+	if len(ch.done) != 2 || ch.done[0].URL != "left" || ch.done[1].URL != "page" ||
+		len(ch.again) != 2 || ch.again[0].URL != "left" || ch.again[1].URL != "page" ||
+		ch.weight != 5 || ch.tally.Fetched != 1 || ch.tally.LeftOut[ReasonRobots] != 2 {
+		t.Errorf("%+v", ch)
+	}
+}
