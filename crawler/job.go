@@ -123,6 +123,8 @@ type Job struct {
 	store   *boltstore.Store
 	memory  int64         // see Config.Memory
 	trimmed atomic.Uint32 // where trim goes on
+	// mappedElse is how many bytes of other files trim found resident.
+	mappedElse atomic.Int64
 }
 
 // OpenJob opens the job in dir for reading. The caller closes it. Errors are of

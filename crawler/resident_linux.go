@@ -23,13 +23,15 @@ import (
 // its address while a transaction is open: there is one here.
 //
 // It goes through the mapping part by part, a bit further each time, until there is a
-// little room: of what is read again and again most stays in place.
+// little room: of what is read again and again most stays in place. When it has gone
+// all the way for nothing, what is still resident is of other files, and what the database
+// is left comes on top of it from then on: otherwise all of that would go each time.
 func (j *Job) trim(limit int64) error {
 	all, files, err := residentMemory()
 	if err != nil {
 		return err
 	}
-	most := max(limit-(all-files), leastMapped)
+	most := max(limit-(all-files), j.mappedElse.Load()+leastMapped)
 	if files <= most {
 		return nil
 	}
@@ -44,10 +46,11 @@ func (j *Job) trim(limit int64) error {
 			if _, _, errno := unix.Syscall(unix.SYS_MADVISE, start+from, min(part, size-from), unix.MADV_DONTNEED); errno != 0 {
 				return fmt.Errorf("madvise: %w", errno)
 			}
-			if _, files, err := residentMemory(); err != nil || files <= most/trimShare*(trimShare-1) {
+			if _, files, err = residentMemory(); err != nil || files <= most/trimShare*(trimShare-1) {
 				return err
 			}
 		}
+		j.mappedElse.Store(files)
 		return nil
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 )
 
 // TestTrim reads a database, lets go of it in the middle of a transaction, and reads it again.
@@ -68,6 +69,72 @@ func TestTrim(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTrimBesideOthers leaves the database what is its due when other mapped files alone are above the limit.
+func TestTrimBesideOthers(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "other"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	const size = 64 << 20
+	if err := file.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+	other, err := unix.Mmap(int(file.Fd()), 0, size, unix.PROT_READ, unix.MAP_SHARED|unix.MAP_POPULATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Munmap(other)
+	j, err := createJob(filepath.Join(t.TempDir(), "job"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	const large = 8 << 20
+	if err := j.db.Update(func(tx *bbolt.Tx) error {
+		b, err := tx.CreateBucket([]byte("large"))
+		if err != nil {
+			return err
+		}
+		return b.Put([]byte("key"), make([]byte, large))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	resident := func() int64 {
+		if err := j.db.View(func(tx *bbolt.Tx) error {
+			sum := 0
+			for _, c := range tx.Bucket([]byte("large")).Get([]byte("key")) {
+				sum += int(c)
+			}
+			if sum != 0 {
+				t.Error("it is another value")
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		_, files, err := residentMemory()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return files
+	}
+	before := resident()
+	if err := j.trim(0); err != nil {
+		t.Fatal(err)
+	}
+	if _, files, err := residentMemory(); err != nil || files > before-large/2 {
+		t.Errorf("at first, %d bytes of files stay of %d, %v", files, before, err)
+	}
+	before = resident()
+	if err := j.trim(0); err != nil {
+		t.Fatal(err)
+	}
+	if _, files, err := residentMemory(); err != nil || files < before {
+		t.Errorf("then %d bytes of files stay of %d, %v", files, before, err)
 	}
 }
 
