@@ -29,6 +29,7 @@ import (
 // all answers as they go over the wire, one after the other, and a line for each with its URL and length.
 type tape struct {
 	answers map[string]*answer // by host and path
+	size    int64              // of what is mapped
 }
 
 type answer struct {
@@ -116,7 +117,7 @@ func openTape(dir string) (*tape, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tape{answers: make(map[string]*answer, len(lines)/2)}
+	t := &tape{answers: make(map[string]*answer, len(lines)/2), size: info.Size()}
 	for i := 0; i+1 < len(lines); i += 2 {
 		u, err := url.Parse(lines[i])
 		if err != nil {
@@ -164,8 +165,13 @@ func crawlTape(ctx context.Context, t task) error {
 		return err
 	}
 	defer s.Close()
-	// Answers come at once, so what workers wait for are commits: that there is always one with work to do takes more of them.
-	if err := crawl(ctx, t, crawler.Config{Session: s, Concurrency: 4 * concurrency}); err != nil {
+	cfg := crawler.Config{
+		Session: s,
+		// Answers come at once, so what workers wait for are commits: that there is always one with work to do takes more of them.
+		Concurrency: 4 * concurrency,
+		Memory:      crawler.DefaultMemory + tape.size, // the tape is not the crawler's
+	}
+	if err := crawl(ctx, t, cfg); err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(tape.counts())
