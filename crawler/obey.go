@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/orbweaver/orbweaver/crawler/weburl"
 	"github.com/orbweaver/orbweaver/frontier"
 )
 
@@ -179,9 +180,23 @@ func (v *visit) forbidden(e *robotsEntry) {
 
 // judgeRobots ends the visit if the entry forbids it.
 func (v *visit) judgeRobots(e *robotsEntry) bool {
+	v.rules = e.file
 	verdict := e.file.Allowed(v.agent, v.url.PathAndQuery())
 	if !verdict.Allowed {
 		v.leaveOutSeed(ReasonRobots, "line %d says %q", verdict.Line, verdict.Rule)
 	}
 	return verdict.Allowed
+}
+
+// maxForeseen is of how many links, the first of a page, forbids is asked: with the most
+// rules of a robots.txt, all links of a large page would take seconds.
+const maxForeseen = 1000
+
+// forbids reports whether robots.txt of the visit's origin, as it is now, forbids a link to
+// it. Such a link is never to wait in the frontier, where some sites would have dozens for
+// each page; others are judged by what robots.txt says when it is their turn. With
+// Config.Revisit they wait as well, as they may be allowed one day.
+func (v *visit) forbids(u weburl.URL) bool {
+	return v.rules != nil && u.Host() == v.url.Host() && u.Scheme() == v.url.Scheme() && !v.cfg.Revisit.on() &&
+		!v.rules.Allowed(v.agent, u.PathAndQuery()).Allowed
 }

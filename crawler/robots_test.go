@@ -1,8 +1,10 @@
 package crawler_test
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/orbweaver/orbweaver/crawler"
 	"github.com/orbweaver/orbweaver/internal/simweb"
@@ -36,5 +38,39 @@ func TestRobotsRedirectLoop(t *testing.T) {
 	})
 	if s, _ := run(t, crawler.Config{Seeds: []string{site}}); s.Fetched != 1 || s.Failed != 0 {
 		t.Errorf("%d fetched, %d failed", s.Fetched, s.Failed)
+	}
+}
+
+// TestForbiddenLinks: links that robots.txt of their page's site forbids never wait, and are counted for each page.
+func TestForbiddenLinks(t *testing.T) {
+	other := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/robots.txt":
+			fmt.Fprint(w, "User-agent: *\nDisallow: /f\n")
+		case "/":
+			html(w, "page")
+		default:
+			t.Errorf("%s was asked for", r.URL)
+		}
+	})
+	site := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/robots.txt":
+			fmt.Fprint(w, "User-agent: *\nDisallow: /f\n")
+		case "/", "/a":
+			html(w, "<a href=/a>a</a><a href=/f/1>1</a><a href=/f/2>2</a><a href="+other+"/f/3>3</a>")
+		default:
+			t.Errorf("%s was asked for", r.URL)
+		}
+	})
+	cfg := crawler.Config{Seeds: []string{site, other}}
+	s, _ := run(t, cfg)
+	if s.Fetched != 3 || s.Known != 4 || s.LeftOut[crawler.ReasonRobots] != 2*2+1 {
+		t.Errorf("%d fetched, %d known, left out %v", s.Fetched, s.Known, s.LeftOut)
+	}
+	cfg.Revisit, cfg.MaxPages = crawler.Revisit{Min: time.Hour, Max: time.Hour}, 3
+	s, _ = run(t, cfg)
+	if s.Fetched != 3 || s.Known != 6 {
+		t.Errorf("with revisits: %d fetched, %d known, left out %v", s.Fetched, s.Known, s.LeftOut)
 	}
 }

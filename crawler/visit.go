@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/orbweaver/orbweaver/crawler/links"
+	"github.com/orbweaver/orbweaver/crawler/robots"
 	"github.com/orbweaver/orbweaver/crawler/weburl"
 	"github.com/orbweaver/orbweaver/frontier"
 	"github.com/orbweaver/orbweaver/httpclient"
@@ -32,7 +33,8 @@ type visit struct {
 	env   envelope
 	url   weburl.URL
 	site  *site
-	agent string // the name that robots.txt and pages of the site know the crawler by
+	agent string       // the name that robots.txt and pages of the site know the crawler by
+	rules *robots.File // of the URL's origin; nil: they are not to be obeyed
 
 	extra    bool   // besides the one that the page's time brings: see extraMark
 	asLeased string // the URL of the request then
