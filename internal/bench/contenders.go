@@ -18,7 +18,7 @@ type contender struct {
 	most    time.Duration // when it is stopped, if it is too slow for a whole web; 0: only patience ends it
 	cores   int           // 0: 1
 	mayFail bool          // it ends with an error when pages are missing, say
-	counts  bool          // it needs no server, and prints the counts of its own
+	counts  bool          // it needs no server, and prints a taped
 }
 
 func present(tools) bool { return false }

@@ -147,7 +147,7 @@ func (t *tape) counts() (c simweb.Counts) {
 	return c
 }
 
-// crawlTape crawls a tape, durably and with bodies, and prints what was counted.
+// crawlTape crawls a tape, durably and with bodies, and prints a taped.
 func crawlTape(ctx context.Context, t task) error {
 	tape, err := openTape(t.dir)
 	if err != nil {
@@ -171,10 +171,17 @@ func crawlTape(ctx context.Context, t task) error {
 		Concurrency: 4 * concurrency,
 		Memory:      crawler.DefaultMemory + tape.size, // the tape is not the crawler's
 	}
+	began := time.Now()
 	if err := crawl(ctx, t, cfg); err != nil {
 		return err
 	}
-	return json.NewEncoder(os.Stdout).Encode(tape.counts())
+	return json.NewEncoder(os.Stdout).Encode(taped{tape.counts(), time.Since(began)})
+}
+
+// taped is what the crawl of a tape prints. A web is there before others begin; this one is opened by its crawl.
+type taped struct {
+	Counts simweb.Counts
+	Took   time.Duration
 }
 
 // tapeConn is a connection that a tape answers on. A request comes in one Write.

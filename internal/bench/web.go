@@ -236,7 +236,10 @@ func (w *web) measure(ctx context.Context, c contender, tools tools, job string,
 		return m, err
 	}
 	if c.counts {
-		return m, json.Unmarshal(output.Bytes(), &m.counts)
+		var t taped
+		err := json.Unmarshal(output.Bytes(), &t)
+		m.counts, m.wall = t.Counts, t.Took
+		return m, err
 	}
 	m.counts, err = w.counts(context.WithoutCancel(ctx))
 	return m, err
