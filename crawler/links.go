@@ -110,7 +110,7 @@ func (v *visit) followLinks(ch *change, p *Page, rec *storage.Record) {
 			v.leaveOutLink(ch, l.url.String(), reason)
 		case l.known:
 			ch.known++
-		case i < maxForeseen && v.forbids(l.url):
+		case v.forbids(l.url):
 			v.leaveOutLink(ch, l.url.String(), ReasonRobots)
 		default:
 			ch.add = append(ch.add, v.linkRequest(p, i, verdict))

@@ -74,3 +74,24 @@ func TestForbiddenLinks(t *testing.T) {
 		t.Errorf("with revisits: %d fetched, %d known, left out %v", s.Fetched, s.Known, s.LeftOut)
 	}
 }
+
+// TestManyForbiddenLinks: those beyond the first of a page wait, and are left out in the end.
+func TestManyForbiddenLinks(t *testing.T) {
+	const n = 1000
+	site := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/robots.txt":
+			fmt.Fprint(w, "User-agent: *\nDisallow: /f\n")
+		case "/":
+			for i := range n {
+				html(w, fmt.Sprintf("<a href=/f/%d>f</a>", i))
+			}
+		default:
+			t.Errorf("%s was asked for", r.URL)
+		}
+	})
+	s, _ := run(t, crawler.Config{Seeds: []string{site}})
+	if s.Fetched != 1 || s.Known < n/2 || s.Known > n || s.LeftOut[crawler.ReasonRobots] != n {
+		t.Errorf("%d fetched, %d known, left out %v", s.Fetched, s.Known, s.LeftOut)
+	}
+}

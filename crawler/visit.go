@@ -27,14 +27,15 @@ type watch interface {
 // is submitted, or with the URL given back to the frontier.
 type visit struct {
 	*Crawler
-	w     *worker
-	lease watch
-	req   frontier.Leased
-	env   envelope
-	url   weburl.URL
-	site  *site
-	agent string       // the name that robots.txt and pages of the site know the crawler by
-	rules *robots.File // of the URL's origin; nil: they are not to be obeyed
+	w        *worker
+	lease    watch
+	req      frontier.Leased
+	env      envelope
+	url      weburl.URL
+	site     *site
+	agent    string       // the name that robots.txt and pages of the site know the crawler by
+	rules    *robots.File // of the URL's origin; nil: they are not to be obeyed
+	foreseen int          // links that forbids has asked them for
 
 	extra    bool   // besides the one that the page's time brings: see extraMark
 	asLeased string // the URL of the request then
