@@ -111,11 +111,13 @@ func foundOf(c storage.Change) found {
 
 // foundByNone is what a visit without a result says, and false if its URL was not left
 // out.
-func foundByNone(n *counters) (found, bool) {
-	if n.LeftOut[ReasonHostDown]+n.LeftOut[ReasonRobotsUnreachable] > 0 {
-		return foundNothing, true
+func foundByNone(t *tally) (found, bool) {
+	for _, n := range t.leftOut {
+		if n.key == ReasonHostDown || n.key == ReasonRobotsUnreachable {
+			return foundNothing, true
+		}
 	}
-	return foundForbidden, len(n.LeftOut) > 0
+	return foundForbidden, len(t.leftOut) > 0
 }
 
 // suggest notes when a page that was never visited wants to be visited again.

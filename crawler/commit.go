@@ -47,7 +47,7 @@ type change struct {
 	roots   []string     // of seeds, to be kept
 	round   *Round       // to be kept
 	login   *loginState  // to be kept as it is then
-	tally   counters
+	tally   tally
 	weight  int64        // bytes of memory that wait with it
 	release func()       // called when it is committed or lost; may be nil
 	result  chan<- error // told when it is committed or lost; may be nil

@@ -15,12 +15,17 @@ func TestMinor(t *testing.T) {
 	taken := []string{"done", "again", "known", "tally", "weight"}
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[change]()) {
 		var ch change
-		field := reflect.NewAt(f.Type, unsafe.Pointer(reflect.ValueOf(&ch).Elem().FieldByIndex(f.Index).UnsafeAddr())).Elem()
-		field.Set(something(t, f.Type))
+		setField(t, reflect.ValueOf(&ch).Elem().FieldByIndex(f.Index))
 		if minor := slices.Contains(taken, f.Name); ch.minor() != minor {
 			t.Errorf("with %s, minor is %t", f.Name, !minor)
 		}
 	}
+}
+
+// setField gives an addressable value, be it an unexported field, another than its zero value.
+func setField(t *testing.T, v reflect.Value) {
+	t.Helper()
+	reflect.NewAt(v.Type(), unsafe.Pointer(v.UnsafeAddr())).Elem().Set(something(t, v.Type()))
 }
 
 // something is a value of a type that is not its zero value.
@@ -39,7 +44,7 @@ func something(t *testing.T, of reflect.Type) reflect.Value {
 		return reflect.ValueOf(make(chan error)).Convert(of)
 	case reflect.Struct:
 		v := reflect.New(of).Elem()
-		v.Field(0).Set(something(t, of.Field(0).Type))
+		setField(t, v.Field(0))
 		return v
 	}
 	t.Fatal(errors.ErrUnsupported, of)
@@ -51,14 +56,14 @@ func TestJoin(t *testing.T) {
 		return []frontier.Leased{{Request: frontier.Request{URL: url}}}
 	}
 	left := &change{done: leased("left"), again: []frontier.Request{{URL: "left"}}, weight: 2}
-	left.tally.leaveOut(ReasonRobots, 1)
+	left.tally.leftOut.add(ReasonRobots, 1)
 	ch := &change{done: leased("page"), again: []frontier.Request{{URL: "page"}}, weight: 3}
-	ch.tally.leaveOut(ReasonRobots, 1)
+	ch.tally.leftOut.add(ReasonRobots, 1)
 	ch.tally.Fetched = 1
 	ch.join(left)
 	if len(ch.done) != 2 || ch.done[0].URL != "left" || ch.done[1].URL != "page" ||
 		len(ch.again) != 2 || ch.again[0].URL != "left" || ch.again[1].URL != "page" ||
-		ch.weight != 5 || ch.tally.Fetched != 1 || ch.tally.LeftOut[ReasonRobots] != 2 {
+		ch.weight != 5 || ch.tally.Fetched != 1 || !slices.Equal(ch.tally.leftOut, few[Reason]{{ReasonRobots, 2}}) {
 		t.Errorf("%+v", ch)
 	}
 }

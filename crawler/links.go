@@ -162,12 +162,12 @@ func (v *visit) drops(p *Page) bool {
 }
 
 func (v *visit) leaveOutLink(ch *change, link string, r Reason) {
-	ch.tally.leaveOut(r, 1)
+	ch.tally.leftOut.add(r, 1)
 	v.tellLeftOut(link, v.req.URL, r)
 }
 
 func (v *visit) leaveOutMany(ch *change, r Reason, n int) {
 	if n > 0 {
-		ch.tally.leaveOut(r, int64(n))
+		ch.tally.leftOut.add(r, int64(n))
 	}
 }

@@ -163,7 +163,7 @@ func (v *visit) keepKnown(a *answer) {
 	ch.weight = int64(len(rec.Head) + len(rec.Data))
 	v.count(ch)
 	ch.tally.Bytes = 0 // nothing came
-	ch.tally.Statuses = map[int]int64{http.StatusNotModified: 1}
+	ch.tally.statuses = few[int]{{http.StatusNotModified, 1}}
 	v.tellFetched(rec, 0, nil)
 }
 

@@ -85,31 +85,29 @@ type Summary struct {
 
 // counters are what a job counts over its whole life.
 type counters struct {
-	Fetched   int64            `json:"fetched"`
-	Failed    int64            `json:"failed"`
-	Retried   int64            `json:"retried"`
-	Items     int64            `json:"items"`
-	Bytes     int64            `json:"bytes"`
-	WireBytes int64            `json:"wire_bytes"`
-	Statuses  map[int]int64    `json:"statuses"`
-	Errors    map[string]int64 `json:"errors"`
-	LeftOut   map[Reason]int64 `json:"left_out"`
-	Changes   map[string]int64 `json:"changes,omitempty"`  // of the round
-	Revisits  int64            `json:"revisits,omitempty"` // planned and not made
+	sums
+	Statuses map[int]int64    `json:"statuses"`
+	Errors   map[string]int64 `json:"errors"`
+	LeftOut  map[Reason]int64 `json:"left_out"`
+	Changes  map[string]int64 `json:"changes,omitempty"` // of the round
+}
+
+// sums are those that are one number each.
+type sums struct {
+	Fetched   int64 `json:"fetched"`
+	Failed    int64 `json:"failed"`
+	Retried   int64 `json:"retried"`
+	Items     int64 `json:"items"`
+	Bytes     int64 `json:"bytes"`
+	WireBytes int64 `json:"wire_bytes"`
+	Revisits  int64 `json:"revisits,omitempty"` // planned and not made
 
 	Logins        int64 `json:"logins,omitempty"`
 	LoginFailures int64 `json:"login_failures,omitempty"`
 	LoginRequests int64 `json:"login_requests,omitempty"`
 }
 
-func (n *counters) leaveOut(r Reason, times int64) {
-	if n.LeftOut == nil {
-		n.LeftOut = make(map[Reason]int64)
-	}
-	n.LeftOut[r] += times
-}
-
-func (n *counters) add(d *counters) {
+func (n *sums) add(d *sums) {
 	n.Fetched += d.Fetched
 	n.Failed += d.Failed
 	n.Retried += d.Retried
@@ -120,20 +118,67 @@ func (n *counters) add(d *counters) {
 	n.Logins += d.Logins
 	n.LoginFailures += d.LoginFailures
 	n.LoginRequests += d.LoginRequests
-	n.Statuses = sum(n.Statuses, d.Statuses)
-	n.Errors = sum(n.Errors, d.Errors)
-	n.LeftOut = sum(n.LeftOut, d.LeftOut)
-	n.Changes = sum(n.Changes, d.Changes)
 }
 
-func sum[K comparable](a, b map[K]int64) map[K]int64 {
-	if a == nil {
-		a = make(map[K]int64, len(b))
+// tally is what a change adds to the counters. There is one for each page, so it does
+// without maps: a page has one status, and leaves out links for a reason or two.
+type tally struct {
+	sums
+	statuses few[int]
+	errors   few[string]
+	leftOut  few[Reason]
+	changes  few[string]
+}
+
+func (t *tally) add(d *tally) {
+	t.sums.add(&d.sums)
+	t.statuses.addAll(d.statuses)
+	t.errors.addAll(d.errors)
+	t.leftOut.addAll(d.leftOut)
+	t.changes.addAll(d.changes)
+}
+
+func (n *counters) add(t *tally) {
+	n.sums.add(&t.sums)
+	n.Statuses = t.statuses.addTo(n.Statuses)
+	n.Errors = t.errors.addTo(n.Errors)
+	n.LeftOut = t.leftOut.addTo(n.LeftOut)
+	n.Changes = t.changes.addTo(n.Changes)
+}
+
+// few counts what has few different values.
+type few[K comparable] []occurrence[K]
+
+type occurrence[K comparable] struct {
+	key   K
+	times int64
+}
+
+func (f *few[K]) add(key K, times int64) {
+	for i := range *f {
+		if (*f)[i].key == key {
+			(*f)[i].times += times
+			return
+		}
 	}
-	for k, v := range b {
-		a[k] += v
+	*f = append(*f, occurrence[K]{key, times})
+}
+
+func (f *few[K]) addAll(d few[K]) {
+	for _, n := range d {
+		f.add(n.key, n.times)
 	}
-	return a
+}
+
+// addTo adds f to a map, and returns it, or a new one for nil.
+func (f few[K]) addTo(m map[K]int64) map[K]int64 {
+	if m == nil {
+		m = make(map[K]int64)
+	}
+	for _, n := range f {
+		m[n.key] += n.times
+	}
+	return m
 }
 
 // clone returns a copy that shares nothing with n.

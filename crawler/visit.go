@@ -103,7 +103,7 @@ func (v *visit) finish() *change {
 
 // leaveOut finishes the URL unfetched.
 func (v *visit) leaveOut(r Reason) {
-	v.finish().tally.leaveOut(r, 1)
+	v.finish().tally.leftOut.add(r, 1)
 	v.tellLeftOut(v.req.URL, v.req.Referrer, r)
 }
 
@@ -364,7 +364,7 @@ func (v *visit) takeHandled(ch *change, page *Page, rec *storage.Record, err err
 	}
 	rec.Items = page.items
 	ch.add = append(ch.add, page.follows...)
-	if page.left.LeftOut != nil {
+	if page.left.leftOut != nil {
 		ch.tally.add(&page.left)
 	}
 }
@@ -404,7 +404,7 @@ func (v *visit) newPage(a *answer) *Page {
 		p.ContentType = sniff(p.Body)
 	}
 	p.tell = func(link string, r Reason) {
-		p.left.leaveOut(r, 1)
+		p.left.leftOut.add(r, 1)
 		v.tellLeftOut(link, p.URL, r)
 	}
 	if v.handler != nil || v.site.login != nil {
@@ -454,14 +454,14 @@ func (v *visit) count(ch *change) {
 		t.Failed = 1
 	} else {
 		t.Fetched = 1
-		t.Statuses = map[int]int64{rec.Status: 1}
+		t.statuses.add(rec.Status, 1)
 	}
 	t.Items = int64(len(rec.Items))
 	t.Bytes, t.WireBytes = rec.Bytes, rec.WireBytes
 	if rec.Change != storage.ChangeNone {
-		t.Changes = map[string]int64{rec.Change.String(): 1}
+		t.changes.add(rec.Change.String(), 1)
 	}
 	if rec.ErrorClass != "" {
-		t.Errors = map[string]int64{rec.ErrorClass: 1}
+		t.errors.add(rec.ErrorClass, 1)
 	}
 }
