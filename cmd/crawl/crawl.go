@@ -134,6 +134,7 @@ func (c *crawl) work(i *interrupts, cr *crawler.Crawler) (*crawler.Summary, erro
 	defer close(over)
 	watching.Go(func() { c.display.follow(over, cr.Stats) })
 	watching.Go(func() { c.cookies.keepSaving(over, c.display.problem) })
+	watching.Go(func() { boundGarbage(over, c.config.Memory) })
 
 	var summary *crawler.Summary
 	var err error
