@@ -67,8 +67,8 @@ type Page struct {
 
 	follows []frontier.Request
 	items   []json.RawMessage
-	left    tally   // what the handler asked for and was left out
-	faults  []error // what the handler reported
+	left    few[Reason] // what the handler asked for and was left out
+	faults  []error     // what the handler reported
 }
 
 // Request asks for a URL with more than its address.

@@ -364,9 +364,7 @@ func (v *visit) takeHandled(ch *change, page *Page, rec *storage.Record, err err
 	}
 	rec.Items = page.items
 	ch.add = append(ch.add, page.follows...)
-	if page.left.leftOut != nil {
-		ch.tally.add(&page.left)
-	}
+	ch.tally.leftOut.addAll(page.left)
 }
 
 // explainCut says why a body is not whole.
@@ -404,7 +402,7 @@ func (v *visit) newPage(a *answer) *Page {
 		p.ContentType = sniff(p.Body)
 	}
 	p.tell = func(link string, r Reason) {
-		p.left.leftOut.add(r, 1)
+		p.left.add(r, 1)
 		v.tellLeftOut(link, p.URL, r)
 	}
 	if v.handler != nil || v.site.login != nil {

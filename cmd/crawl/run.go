@@ -86,7 +86,7 @@ type settings struct {
 
 	HostFailures count       `group:"pace" default:"10" placeholder:"N" help:"Give a host up after N requests in a row without an answer (${default}); 0 for never."`
 	DiskReserve  diskReserve `group:"extent" default:"auto" placeholder:"SIZE" help:"Wait for room when less than SIZE is free on the job's disk; 0 for never (${default}: 1GiB, or a twentieth of a small disk)."`
-	Memory       size        `group:"extent" default:"192MiB" placeholder:"SIZE" help:"With more than SIZE of memory in use, let go of what is mapped of the job, and of garbage (${default}). A job of millions of URLs runs faster with more; Linux only."`
+	Memory       size        `group:"extent" default:"192MiB" placeholder:"SIZE" help:"With more than SIZE of memory in use, let go of garbage and, on Linux, of what is mapped of the job (${default}). A job of millions of URLs runs faster with more."`
 
 	UserAgent    string        `group:"requests" default:"${user_agent}" placeholder:"S" help:"Name told to servers, and looked for in robots.txt (${default})."`
 	Robots       robotsMode    `group:"requests" default:"obey" placeholder:"MODE" help:"What robots.txt counts for: obey or ignore (${default})."`
