@@ -111,11 +111,13 @@ func (s *Stream) frameLine() ([]byte, error) {
 			if n > maxChunkLine || s.overhead > maxChunkOverhead+8*s.received {
 				return nil, s.chunkError("too much framing")
 			}
-			line := c.consume(n)[:n-1]
-			if n > 1 && line[n-2] == '\r' {
-				return line[:n-2], nil
+			line, found := bytes.CutSuffix(c.consume(n), []byte("\r\n"))
+			if !found {
+				line = line[:n-1]
 			}
-			s.resp.head.defects |= DefectChunkLine
+			if !found || bytes.IndexByte(line, '\r') >= 0 { // RFC 9112 section 2.2: such a CR may be taken for a space
+				s.resp.head.defects |= DefectChunkLine
+			}
 			return line, nil
 		}
 		if looked = len(b); looked > maxChunkLine {

@@ -33,7 +33,7 @@ const (
 	DefectRepeatedLength                      // the same Content-Length several times
 	DefectTransferCoding                      // Transfer-Encoding that is unknown, repeated, or not chunked at last
 	DefectLengthAndChunked                    // Content-Length beside Transfer-Encoding: ignored
-	DefectChunkLine                           // a chunk's lines end without CR
+	DefectChunkLine                           // a line before, between or after chunks ends without CR, or has one elsewhere
 	DefectNoFarewell                          // a body that ends with the TLS connection, which was cut rather than closed: it may be short
 )
 
