@@ -3,6 +3,7 @@ package extract
 import (
 	"encoding"
 	"encoding/json"
+	"math"
 	"net/url"
 	"reflect"
 	"strconv"
@@ -112,10 +113,14 @@ func toUint(v reflect.Value, text string, _ *field, _ *url.URL) error {
 
 func toFloat(v reflect.Value, text string, _ *field, _ *url.URL) error {
 	n, err := strconv.ParseFloat(strings.TrimSpace(text), v.Type().Bits())
-	if err == nil {
-		v.SetFloat(n)
+	switch {
+	case err != nil:
+		return numError(err)
+	case math.IsNaN(n) || math.IsInf(n, 0): // "nan" and "inf" are words to a page, and no numbers to JSON
+		return strconv.ErrSyntax
 	}
-	return numError(err)
+	v.SetFloat(n)
+	return nil
 }
 
 // numError leaves out what the field error says anyway.

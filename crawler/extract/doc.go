@@ -52,6 +52,7 @@
 // (resolved against the base URL), [json.RawMessage], types with an UnmarshalText method, structs, whose tags are
 // relative to the element that their field selects, pointers to all of these, nil when there is no value, and
 // slices of all of these. An embedded struct without tags counts as if its fields were the outer struct's.
+// Floats are finite: "NaN" and "inf" are no numbers.
 //
 // A boolean tells whether there is a value: with attr, whether an element has the attribute, unless it says
 // "false", "no", "off" or "0"; with re, whether the pattern matches; else whether the selector finds an element,

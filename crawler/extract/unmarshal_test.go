@@ -615,6 +615,19 @@ func TestText(t *testing.T) {
 	}
 }
 
+// What JSON has no number for is none to a page either: it could not be emitted.
+func TestFloats(t *testing.T) {
+	for text, want := range map[string]float64{"1.5": 1.5, " -2e3 ": -2000, "0x1p-2": 0.25, "NaN": 0, "inf": 0, "-Infinity": 0, "1e999": 0, "": 0} {
+		var v struct {
+			N float64 `css:"p" required:"true"`
+		}
+		err := extract.Unmarshal(document(t, "<p>"+text+"</p>"), nil, &v)
+		if v.N != want || (err == nil) != (want != 0) {
+			t.Errorf("%q: %v, %v", text, v.N, err)
+		}
+	}
+}
+
 // FuzzUnmarshal fills a struct with a field of each sort from any page.
 func FuzzUnmarshal(f *testing.F) {
 	f.Add(shop)
@@ -646,7 +659,7 @@ func FuzzUnmarshal(f *testing.F) {
 		if !errors.As(errA, &e) {
 			t.Fatal(errA)
 		}
-		if errA.Error() != errB.Error() || !cmp.Equal(a, b) {
+		if errA.Error() != errB.Error() || !cmp.Equal(a, b, cmp.AllowUnexported(url.Userinfo{})) {
 			t.Errorf("twice the same page: %v, %v", errA, errB)
 		}
 		for _, l := range a.Link {
