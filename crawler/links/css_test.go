@@ -100,7 +100,7 @@ func FuzzCSS(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		found := css(string(body))
 		for _, l := range found {
-			if strings.ContainsAny(l, "\t\r\n\x00") || strings.TrimSpace(l) != l {
+			if strings.ContainsAny(l, "\t\r\n\x00") || strings.Trim(l, " \f") != l { // other space is part of a URL
 				t.Errorf("%q", l)
 			}
 		}
