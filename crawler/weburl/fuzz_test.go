@@ -23,8 +23,8 @@ func referenceExact(base, ref string) (href string, ok bool) {
 	if strings.ContainsAny(unescape(ref), "+-") && (err == nil && u.IsIPv4() || err != nil && strings.Contains(err.Error(), "IPv4")) {
 		return "", false
 	}
-	// And it takes any number of brackets at the end of an IPv6 address, where the standard takes one.
-	if err == nil && u.IsIPv6() && strings.Count(ref, "]") > 1 {
+	// And it takes any number of brackets around an IPv6 address, where the standard takes one on each side.
+	if err == nil && u.IsIPv6() && strings.Count(ref, "[")+strings.Count(ref, "]") > 2 {
 		return "", false
 	}
 	if err != nil {
