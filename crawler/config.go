@@ -78,6 +78,8 @@ type Config struct {
 	// Rules say more exactly what belongs. The whole order in which the rules of a
 	// Config are asked, the last opinion being the one that counts, is: nothing
 	// belongs; Scope; URLLimits; Rules; those of Sites; Include; Exclude; MaxDepth.
+	// A job that goes on with others asks those of what waits, at its turn. It does
+	// not look again for links that the former ones left out.
 	Rules []Rule
 
 	// URLLimits leave out the URLs that only traps have. The zero value has limits.

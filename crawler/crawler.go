@@ -1,6 +1,7 @@
 package crawler
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,6 +32,7 @@ type Crawler struct {
 	temp       string // directory to be removed; "": none
 	front      *frontier.Frontier
 	scope      *scope
+	rejudge    bool // what waits may have been found by other rules
 	guard      *addressGuard
 	robots     *robotsCache
 	agent      string // the name that robots.txt and pages know the crawler by
@@ -143,7 +145,7 @@ func (c *Crawler) openJob() (err error) {
 		return err
 	}
 	c.job.memory = c.cfg.Memory
-	if err := c.job.keepRules(&c.cfg, &c.scope.sites); err != nil {
+	if c.rejudge, err = c.job.keepRules(&c.cfg, &c.scope.sites); err != nil {
 		return err
 	}
 	if err := c.job.roots(func(key string) { c.widen(key) }); err != nil {
@@ -228,6 +230,8 @@ type rules struct {
 	IgnoreRobots bool             `json:"ignore_robots,omitempty"`
 	MaxStale     time.Duration    `json:"max_stale_ns,omitempty"`
 
+	Changed bool `json:"changed,omitempty"` // what waits may have been found by other rules: see scoping
+
 	Archives string `json:"archives,omitempty"` // where they are in the job's directory; "": there never were any
 
 	Auth map[string]string `json:"auth,omitempty"` // by origin, told without secrets
@@ -243,8 +247,24 @@ type rules struct {
 
 var keyRules = []byte("rules")
 
-// keepRules stores what the job is run with.
-func (j *Job) keepRules(cfg *Config, s *sites) error {
+// scoping is the part of r that decides which URLs belong.
+func (r *rules) scoping() rules {
+	return rules{
+		Scope: r.Scope, Include: r.Include, Exclude: r.Exclude, Rules: r.Rules,
+		URLLimits: r.URLLimits, MaxDepth: r.MaxDepth, Sites: r.Sites, Follow: r.Follow,
+	}
+}
+
+// sameScoping compares what is written, which compiled expressions are not compared by.
+func sameScoping(a, b *rules) (bool, error) {
+	textA, errA := json.Marshal(a.scoping())
+	textB, errB := json.Marshal(b.scoping())
+	return bytes.Equal(textA, textB), errors.Join(errA, errB)
+}
+
+// keepRules stores what the job is run with. It reports whether what waits may have
+// been found by other rules.
+func (j *Job) keepRules(cfg *Config, s *sites) (changed bool, err error) {
 	r := rules{
 		Scope: cfg.Scope, Include: cfg.Include, Exclude: cfg.Exclude, Rules: cfg.Rules,
 		URLLimits: cfg.URLLimits, MaxDepth: cfg.MaxDepth, URLs: cfg.URLs, Sites: cfg.Sites, Follow: cfg.Follow, Sitemaps: cfg.Sitemaps,
@@ -265,7 +285,7 @@ func (j *Job) keepRules(cfg *Config, s *sites) error {
 	}
 	kept, err := j.keptRules()
 	if err != nil {
-		return err
+		return false, err
 	}
 	if r.Archives = kept.Archives; cfg.WARC != nil {
 		r.Archives = cfg.WARC.dir()
@@ -274,14 +294,23 @@ func (j *Job) keepRules(cfg *Config, s *sites) error {
 		r.Novelty = Novelty{orDefault(cfg.Novelty.Pages, DefaultNoveltyPages), cfg.Novelty.Similar}
 	}
 	r.NoNovelty = cfg.Novelty.Pages < 0
-	if err := j.sameURLs(&kept, &r); err != nil {
-		return err
+	known, err := j.backend.Stats(context.Background())
+	if err != nil {
+		return false, j.wrap("read", err)
 	}
+	if known.Known > 0 && !sameURLs(kept.URLs, r.URLs) {
+		return false, j.wrap("open", ErrURLRules)
+	}
+	same, err := sameScoping(&kept, &r)
+	if err != nil {
+		return false, err
+	}
+	r.Changed = known.Known > known.Done && (kept.Changed || !same)
 	text, err := json.Marshal(r)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return j.update("write to", func(b *bbolt.Bucket) error {
+	return r.Changed, j.update("write to", func(b *bbolt.Bucket) error {
 		if cfg.Settings != nil {
 			if err := b.Put(keySettings, cfg.Settings); err != nil {
 				return err
@@ -296,19 +325,11 @@ func (j *Job) keepRules(cfg *Config, s *sites) error {
 	})
 }
 
-// sameURLs refuses rules for URLs that are not those of what the job knows.
-func (j *Job) sameURLs(kept, r *rules) error {
-	known, err := j.backend.Stats(context.Background())
-	if err != nil {
-		return j.wrap("read", err)
-	}
-	a, b := kept.URLs, r.URLs
+// sameURLs says whether both make the same URLs of those that are found.
+func sameURLs(a, b weburl.Rules) bool {
 	same := slices.Equal(a.DropParams, b.DropParams)
 	a.DropParams, b.DropParams = nil, nil
-	if known.Known > 0 && !(same && reflect.DeepEqual(a, b)) {
-		return j.wrap("open", ErrURLRules)
-	}
-	return nil
+	return same && reflect.DeepEqual(a, b)
 }
 
 // keptRules returns what the job was last run with.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/orbweaver/orbweaver/crawler/links"
 	"github.com/orbweaver/orbweaver/crawler/sitemap"
+	"github.com/orbweaver/orbweaver/frontier"
 )
 
 // envelope is what the crawler keeps in a frontier.Request's Data: its
@@ -167,6 +168,16 @@ func decodeEnvelope(data []byte) envelope {
 }
 
 func (e envelope) has(flag uint16) bool { return e.flags&flag != 0 }
+
+// seeds says whether the request, whose envelope this is, is for a seed: one that is new,
+// or comes again. A seed belongs whatever the rules say.
+func (e envelope) seeds(r *frontier.Request) bool {
+	return e.has(flagSeed) || r.Depth == 0 && r.Referrer == ""
+}
+
+// judged says whether the rules are asked of the request. Sitemaps are the sites' own word
+// for what they have, and only their entries are judged.
+func (e envelope) judged(r *frontier.Request) bool { return e.kind != links.Sitemap && !e.seeds(r) }
 
 // given is what the user gave along with the request.
 func (e envelope) given() []byte {

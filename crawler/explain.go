@@ -108,7 +108,11 @@ func (j *Job) explain(ctx context.Context, rawURL string, lookup func(frontier.R
 	e.setHost(&status.Host, site, r.Delay, delay, now)
 	e.State = status.State.String()
 	e.Revisit = plannedRevisit(&status)
-	e.Prospect = e.prospect(status.State, e.InScope || seed, allowed, now)
+	belongs := e.InScope || seed
+	if status.State == frontier.StateWaiting && !(r.Changed && decodeEnvelope(status.Request.Data).judged(&status.Request)) {
+		belongs = true // it was judged when it was found, and will not be again
+	}
+	e.Prospect = e.prospect(status.State, belongs, allowed, now)
 	return e, nil
 }
 
@@ -135,7 +139,7 @@ func (e *Explanation) judge(s *scope, u weburl.URL, known *frontier.Status) (see
 	switch {
 	case known.State == frontier.StateWaiting || known.State == frontier.StateLeased || known.State == frontier.StateDropped:
 		env := decodeEnvelope(known.Request.Data)
-		seed = env.has(flagSeed) || env.has(flagRevisit) && known.Request.Depth == 0 && known.Request.Referrer == ""
+		seed = env.seeds(&known.Request)
 		as.depth, referrer = known.Request.Depth, known.Request.Referrer
 		as.hops, as.kind = int(env.hops), orDefault(env.kind, links.Anchor)
 	case e.Result != nil:
@@ -288,6 +292,8 @@ func (e *Explanation) setHost(h *frontier.HostStatus, site *site, usual, robots 
 // prospect is what will become of the URL next.
 func (e *Explanation) prospect(state frontier.State, belongs, allowed bool, now time.Time) string {
 	switch {
+	case state == frontier.StateWaiting && !belongs:
+		return "it is left out when its turn comes, by rules that are newer than the link"
 	case e.Revisit != nil && e.Closed == "" && state == frontier.StateWaiting:
 		return e.Revisit.text(now)
 	case state == frontier.StateDone && e.Result != nil && gone(e.Result.Status):

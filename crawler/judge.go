@@ -307,6 +307,12 @@ func (s *scope) from(page *subject) judge {
 	return j
 }
 
+// ruleFor returns the rule that decides on x.
+func (s *scope) ruleFor(x *subject) *rule {
+	j := judge{scope: s}
+	return j.ask(x)
+}
+
 // link judges a link of the page.
 func (j *judge) link(u weburl.URL, k links.Kind) verdict {
 	return j.decide(&subject{url: u, depth: j.pageDepth + 1, hops: j.pageHops + 1, kind: k})

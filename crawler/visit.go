@@ -73,6 +73,12 @@ func (v *visit) run(ctx context.Context) (ended bool) {
 		v.leaveOutSeed(ReasonHostDown, "%d requests in a row failed", v.cfg.HostFailures)
 		return true
 	}
+	if v.rejudge && v.env.judged(&v.req.Request) {
+		if r := v.scope.ruleFor(v.subject()); r.leaveOut {
+			v.leaveOut(r.Reason)
+			return true
+		}
+	}
 	if !v.env.has(flagSeed|flagRevisit) && v.novelty.lacks(u) {
 		v.leaveOut(ReasonNovelty)
 		return true
@@ -181,8 +187,7 @@ func (v *visit) unwanted(resp *httpclient.Response) bool {
 	}
 	s := v.subject()
 	s.mediaType = mediaType(resp.HeaderValue("Content-Type"))
-	judge := v.scope.from(s)
-	r := judge.ask(s)
+	r := v.scope.ruleFor(s)
 	if !r.leaveOut || !r.uses(factTypes) {
 		return false
 	}
