@@ -93,6 +93,9 @@ func TestExtractItemsRefused(t *testing.T) {
 	if _, err := crawler.ExtractItems(shopExtractions[0], crawler.Extraction{}); !errors.As(err, &schema) || !strings.Contains(err.Error(), "extraction 2") {
 		t.Errorf("without fields: %v", err)
 	}
+	if _, err := crawler.ExtractItems(crawler.Extraction{Route: crawler.Route{Host: "http://a.example"}, Schema: shopExtractions[0].Schema}); err == nil {
+		t.Error("a URL is no host")
+	}
 	if _, err := crawler.ExtractItems(crawler.Extraction{Route: crawler.Route{Path: "x"}, Schema: shopExtractions[0].Schema}); err == nil {
 		t.Error("a wrong path was taken")
 	}

@@ -19,8 +19,9 @@ type Mux struct {
 // Route says which pages go to a handler. Zero fields match everything, but
 // for Status.
 type Route struct {
-	// Host is "example.org", "example.org:8080", or "*.example.org" for all its
-	// sub-domains.
+	// Host is a pattern as those of Condition.Hosts: "example.org", ".example.org"
+	// with all below it, "*.example.org", each with ":8080" if only that port is
+	// meant.
 	Host string
 	// Path is compared segment by segment. "{name}" takes one segment and
 	// "{name...}" at the end takes the rest; Page.PathValue returns them. A path
@@ -38,8 +39,9 @@ type Route struct {
 
 type route struct {
 	Route
-	segments []string // of Path; nil: any
-	prefix   bool     // Path ends in a slash
+	hosts    hostTable[struct{}] // the pattern that Host is
+	segments []string            // of Path; nil: any
+	prefix   bool                // Path ends in a slash
 }
 
 // NewMux returns a Mux without routes.
@@ -55,8 +57,8 @@ func (m *Mux) On(pattern string, f func(ctx context.Context, p *Page) error) {
 	m.Add(Route{Host: host, Path: path, Handler: HandlerFunc(f)})
 }
 
-// Add adds a route. It panics if the route has no handler or a malformed path,
-// which is a mistake in the program.
+// Add adds a route. It panics if the route has no handler, or a malformed host or
+// path, which is a mistake in the program.
 func (m *Mux) Add(r Route) {
 	if r.Handler == nil {
 		panic("crawler: a route needs a handler")
@@ -70,7 +72,13 @@ func (m *Mux) Add(r Route) {
 
 func compileRoute(r Route) (route, error) {
 	c := route{Route: r}
-	c.Host = strings.ToLower(r.Host)
+	if r.Host != "" {
+		p, err := parseHostPattern(r.Host)
+		if err != nil {
+			return c, fmt.Errorf("crawler: the host of a route: %w", err)
+		}
+		c.hosts.add(p, struct{}{})
+	}
 	if r.Path == "" {
 		return c, nil
 	}
@@ -148,10 +156,11 @@ func (r *route) match(u weburl.URL, p *Page) (values map[string]string, ok bool)
 }
 
 func (r *route) matchHost(u weburl.URL) bool {
-	if domain, ok := strings.CutPrefix(r.Host, "*"); ok {
-		return strings.HasSuffix(u.Host(), domain)
+	if r.Host == "" {
+		return true
 	}
-	return r.Host == "" || r.Host == u.Host()
+	_, ok := r.hosts.find(u.Hostname(), u.Port())
+	return ok
 }
 
 func (r *route) matchType(t string) bool {

@@ -25,6 +25,7 @@ func TestMux(t *testing.T) {
 	m.Add(Route{Type: "application/pdf", Handler: to("pdf")})
 	m.Add(Route{Status: 404, Handler: to("gone")})
 	m.Add(Route{Host: "shop.example:8080", Handler: to("port")})
+	m.Add(Route{Host: ".Wiki.example", Handler: to("wiki")})
 
 	for _, tt := range []struct {
 		page   Page
@@ -48,6 +49,10 @@ func TestMux(t *testing.T) {
 		{Page{URL: "http://x.example/a", Status: 404}, "gone", nil},
 		{Page{URL: "http://x.example/a", Status: 500}, "", nil},
 		{Page{URL: "http://shop.example:8080/a"}, "port", nil},
+		{Page{URL: "http://shop.example:8080/item/7"}, "item", map[string]string{"id": "7"}},
+		{Page{URL: "http://shop.example:8081/a"}, "", nil},
+		{Page{URL: "http://wiki.example/a"}, "wiki", nil},
+		{Page{URL: "http://en.wiki.example:81/a"}, "wiki", nil},
 	} {
 		got = ""
 		p := tt.page
@@ -78,6 +83,8 @@ func TestMuxRefusesMistakes(t *testing.T) {
 		{Path: "/x{a}", Handler: h},
 		{Path: "/{a...}/b", Handler: h},
 		{Path: "/{a...}/", Handler: h},
+		{Host: "http://example.org", Handler: h},
+		{Host: "example.org:", Handler: h},
 	} {
 		func() {
 			defer func() {
