@@ -125,7 +125,9 @@ func (s *sites) authorize(req *httpclient.Request, u weburl.URL) {
 
 // secretNames are parts of the names of header fields whose values may be
 // credentials.
-var secretNames = []string{"auth", "cookie", "token", "key", "secret", "password", "session", "credential", "signature"}
+var secretNames = []string{
+	"auth", "cookie", "token", "key", "secret", "pass", "session", "credential", "signature", "jwt", "csrf", "xsrf", "access", "assertion", "login",
+}
 
 // SecretField says whether a header field of that name may hold a credential, so
 // that its value is better not printed.

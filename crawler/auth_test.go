@@ -269,3 +269,14 @@ func TestArchivedCredentials(t *testing.T) {
 		}
 	}
 }
+
+func TestSecretField(t *testing.T) {
+	for name, want := range map[string]bool{
+		"Authorization": true, "X-API-Key": true, "x-jwt": true, "X-Pass": true, "Cookie": true, "X-CSRF": true, "Cf-Access-Jwt-Assertion": true,
+		"Accept": false, "Accept-Language": false, "User-Agent": false, "Referer": false, "X-Requested-With": false, "From": false,
+	} {
+		if got := crawler.SecretField(name); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

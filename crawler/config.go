@@ -268,7 +268,8 @@ type Config struct {
 	// ProxyPolicy says which of Proxies takes a request. Zero: ProxySticky.
 	ProxyPolicy ProxyPolicy
 
-	// Header is sent with each page request. Nil: nothing more than usual.
+	// Header is sent with each page request. Nil: nothing more than usual. What tells
+	// of a body, as Content-Length, is refused.
 	Header http.Header
 
 	// Jar keeps cookies. Nil: one is made if KeepCookies or a Login of Sites needs
@@ -418,6 +419,8 @@ func (cfg Config) check() error {
 		return &ConfigError{"Sitemaps", fmt.Sprintf("%d is none", int(cfg.Sitemaps))}
 	case strings.ContainsAny(cfg.UserAgent, "\r\n\x00"):
 		return &ConfigError{"UserAgent", "must be one line"}
+	case checkHeader(cfg.Header) != nil:
+		return &ConfigError{"Header", checkHeader(cfg.Header).Error()}
 	case checkProxies(cfg.Proxies) != "":
 		return &ConfigError{"Proxies", checkProxies(cfg.Proxies)}
 	case cfg.ProxyPolicy < 0 || int(cfg.ProxyPolicy) >= len(proxyPolicyNames):

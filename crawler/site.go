@@ -116,6 +116,24 @@ func compileSites(cfg *Config, compile func(Rule, string) (rule, error)) (sites,
 	return s, nil
 }
 
+// checkHeader refuses what cannot be sent with a request for a page.
+func checkHeader(h http.Header) error {
+	for name, values := range h {
+		for _, v := range values {
+			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(v) {
+				return fmt.Errorf("%q: %q is no header field", name, v)
+			}
+		}
+		switch http.CanonicalHeaderKey(name) {
+		case "Content-Length", "Transfer-Encoding", "Trailer", "Expect":
+			return fmt.Errorf("%s tells of a body, which a request for a page does not have", name)
+		case "Upgrade":
+			return fmt.Errorf("%s asks for another protocol, which the crawler does not speak", name)
+		}
+	}
+	return nil
+}
+
 // Validate says what is wrong with the site, or returns nil.
 func (s *Site) Validate() error {
 	if len(s.Hosts) == 0 {
@@ -135,12 +153,8 @@ func (s *Site) Validate() error {
 			return fmt.Errorf("rules: %w", err)
 		}
 	}
-	for name, values := range s.Header {
-		for _, v := range values {
-			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(v) {
-				return fmt.Errorf("%q: %q is no header field", name, v)
-			}
-		}
+	if err := checkHeader(s.Header); err != nil {
+		return err
 	}
 	if s.Login != nil {
 		if err := s.Login.validate(); err != nil {

@@ -101,12 +101,27 @@ func TestWrongSite(t *testing.T) {
 		{Site{Hosts: []string{"a.org"}, MaxPages: -1}, "negative"},
 		{Site{Hosts: []string{"a.org"}, UserAgent: "a\nb"}, "one line"},
 		{Site{Hosts: []string{"a.org"}, Header: http.Header{"A b": {"c"}}}, "header field"},
+		{Site{Hosts: []string{"a.org"}, Header: http.Header{"transfer-encoding": {"chunked"}}}, "body"},
 		{Site{Hosts: []string{"a.org"}, Rules: []Rule{{}}}, "neither"},
 	} {
 		_, err := New(Config{Sites: []Site{{Hosts: []string{"first.org"}}, tt.site}})
 		var c *ConfigError
 		if !errors.As(err, &c) || c.Field != "Sites[1]" || !strings.Contains(c.Reason, tt.want) {
 			t.Errorf("%+v: error %v, want %q", tt.site, err, tt.want)
+		}
+	}
+}
+
+// TestWrongHeader: nothing goes out with a page request that makes the server wait for a body, or take the next request for
+// one.
+func TestWrongHeader(t *testing.T) {
+	for _, name := range []string{"Content-Length", "transfer-encoding", "Trailer", "Expect", "Upgrade", "A b"} {
+		c, err := New(Config{Header: http.Header{name: {"5"}}})
+		if err == nil {
+			c.Close()
+		}
+		if wrong := (*ConfigError)(nil); !errors.As(err, &wrong) || wrong.Field != "Header" || !strings.Contains(wrong.Reason, name) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
