@@ -13,12 +13,12 @@ import (
 
 // demoCommand is "crawl demo".
 type demoCommand struct {
-	Job   string   `placeholder:"DIR" help:"Keep the job in this directory, which must not exist. By default it is temporary."`
-	Hosts positive `default:"5" placeholder:"N" help:"Hosts of the site (${default})."`
-	Pages positive `default:"100" placeholder:"N" help:"Pages of each host (${default})."`
-	Delay duration `default:"10ms" placeholder:"D" help:"Time between two requests to a host (${default})."`
-	Quiet bool     `help:"Tell of errors only."`
-	JSON  bool     `name:"json" help:"Tell of progress as JSON, an object a line."`
+	Job   directory `placeholder:"DIR" help:"Keep the job in this directory, which must not exist. By default it is temporary."`
+	Hosts positive  `default:"5" placeholder:"N" help:"Hosts of the site (${default})."`
+	Pages positive  `default:"100" placeholder:"N" help:"Pages of each host (${default})."`
+	Delay duration  `default:"10ms" placeholder:"D" help:"Time between two requests to a host (${default})."`
+	Quiet bool      `help:"Tell of errors only."`
+	JSON  bool      `name:"json" help:"Tell of progress as JSON, an object a line."`
 }
 
 // Run serves a synthetic site on loopback, crawls it, and compares what the crawl
@@ -57,11 +57,11 @@ func (c *demoCommand) Run(ctx context.Context, con *console) (err error) {
 
 // directory is where the job goes, and what to do with it in the end.
 func (c *demoCommand) directory() (dir string, remove func() error, err error) {
-	if c.Job != "" {
-		if !isMissing(c.Job) {
-			return "", nil, &failure{exitUsage, errors.New("--job: " + quote(c.Job) + " exists"), "the demo needs a directory of its own"}
+	if dir = string(c.Job); dir != "" {
+		if !isMissing(dir) {
+			return "", nil, &failure{exitUsage, errors.New("--job: " + quote(dir) + " exists"), "the demo needs a directory of its own"}
 		}
-		return c.Job, func() error { return nil }, nil
+		return dir, func() error { return nil }, nil
 	}
 	dir, err = os.MkdirTemp("", "crawl-demo-")
 	return dir, func() error { return os.RemoveAll(dir) }, err

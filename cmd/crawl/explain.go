@@ -13,15 +13,15 @@ import (
 
 // explainCommand is "crawl explain".
 type explainCommand struct {
-	Job string `default:"${job}" placeholder:"DIR" help:"The job's directory (${default})."`
-	URL string `arg:"" name:"url" help:"The URL in question."`
+	Job directory `default:"${job}" placeholder:"DIR" help:"The job's directory (${default})."`
+	URL string    `arg:"" name:"url" help:"The URL in question."`
 
 	JSON bool `name:"json" help:"Print one JSON object."`
 }
 
 // Run tells what the job knows of a URL.
 func (c *explainCommand) Run(ctx context.Context, con *console) error {
-	explanation, err := crawler.Control{Dir: c.Job}.Explain(ctx, c.URL)
+	explanation, err := crawler.Control{Dir: string(c.Job)}.Explain(ctx, c.URL)
 	if bad, ok := errors.AsType[*weburl.Error](err); ok {
 		return &failure{exitUsage, fmt.Errorf("%q is no URL: %w", c.URL, bad.Reason), "write it as https://example.org/"}
 	}

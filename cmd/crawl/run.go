@@ -21,11 +21,11 @@ import (
 
 // runCommand is "crawl run".
 type runCommand struct {
-	URLs        []string `arg:"" optional:"" name:"url" help:"Where to start; more with --seeds. None resumes the job."`
-	Job         string   `once:"" default:"${job}" placeholder:"DIR" help:"The job's directory (${default}); created if it is missing, resumed if not."`
-	Seeds       string   `once:"" placeholder:"FILE" help:"Read seeds from FILE, a URL a line, # begins a comment; - is standard input."`
-	Config      string   `once:"" placeholder:"FILE" help:"Read settings from FILE, YAML with the names of these flags. Flags and CRAWL_* variables win over it."`
-	CookiesFrom string   `once:"" name:"cookies-from" placeholder:"FILE" help:"Before the run, take the cookies of FILE, in the format of cookies.txt or of JSON lines. See --cookies."`
+	URLs        []string  `arg:"" optional:"" name:"url" help:"Where to start; more with --seeds. None resumes the job."`
+	Job         directory `once:"" default:"${job}" placeholder:"DIR" help:"The job's directory (${default}); created if it is missing, resumed if not."`
+	Seeds       string    `once:"" placeholder:"FILE" help:"Read seeds from FILE, a URL a line, # begins a comment; - is standard input."`
+	Config      string    `once:"" placeholder:"FILE" help:"Read settings from FILE, YAML with the names of these flags. Flags and CRAWL_* variables win over it."`
+	CookiesFrom string    `once:"" name:"cookies-from" placeholder:"FILE" help:"Before the run, take the cookies of FILE, in the format of cookies.txt or of JSON lines. See --cookies."`
 
 	Recrawl bool `once:"" help:"If nothing of the job is waiting, fetch all of it again as a new round, what has not changed by a short answer (304)."`
 	Quiet   bool `once:"" help:"Tell of errors only."`
@@ -189,7 +189,7 @@ func (c *runCommand) keptIn(dir string) (layer, error) {
 // Run crawls.
 func (c *runCommand) Run(ctx context.Context, con *console, k *kong.Context) error {
 	if len(c.URLs) == 0 && c.Seeds == "" && !c.resumed && len(c.unread) == 0 {
-		return &failure{exitUsage, errors.New("no seeds, and " + quote(c.Job) + " has no job to resume"),
+		return &failure{exitUsage, errors.New("no seeds, and " + quote(string(c.Job)) + " has no job to resume"),
 			"crawl run URL ... or crawl run --seeds FILE starts one"}
 	}
 	flags := k.Selected().Flags
@@ -202,7 +202,7 @@ func (c *runCommand) Run(ctx context.Context, con *console, k *kong.Context) err
 	if err := c.sections.apply(&config, con.env); err != nil {
 		return err
 	}
-	config.Dir, config.Recrawl = c.Job, c.Recrawl
+	config.Dir, config.Recrawl = string(c.Job), c.Recrawl
 	config.Settings = kept.text()
 	if config.Handler, err = extractor(c.sections.Extract); err != nil {
 		return err
@@ -232,7 +232,7 @@ func (c *runCommand) Run(ctx context.Context, con *console, k *kong.Context) err
 		config:   config,
 		settings: &c.Settings,
 		cookies:  cookies,
-		started:  startMessage{Job: c.Job, Resumed: c.resumed, Settings: kept.redacted()},
+		started:  startMessage{Job: config.Dir, Resumed: c.resumed, Settings: kept.redacted()},
 		greeting: c.greeting(kept, flags),
 	}
 	if len(c.URLs) > 0 || seeds != nil {
@@ -244,7 +244,7 @@ func (c *runCommand) Run(ctx context.Context, con *console, k *kong.Context) err
 	for _, line := range unread {
 		con.display.notice(line)
 	}
-	undo := undoing(c.Job)
+	undo := undoing(config.Dir)
 	err = run.run(ctx)
 	if isUsage(err) {
 		// Nothing was started: leave no job behind whose settings a second try
@@ -277,9 +277,9 @@ func undoing(dir string) func() error {
 // surprise.
 func (c *runCommand) greeting(kept keptSettings, flags []*kong.Flag) string {
 	if !c.resumed {
-		return "starting job " + quote(c.Job)
+		return "starting job " + quote(string(c.Job))
 	}
-	text := "resuming job " + quote(c.Job)
+	text := "resuming job " + quote(string(c.Job))
 	args := kept.differing(flags)
 	for _, name := range sectionNames(&c.sections) {
 		if _, ok := kept[name]; ok {

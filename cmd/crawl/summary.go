@@ -35,6 +35,9 @@ func (e ending) headline() string {
 	case crawler.MaxTime:
 		return "done: --max-time " + e.settings.MaxTime.String() + " reached" + wait
 	case crawler.Stopped, crawler.Cancelled:
+		if e.job == "" {
+			return "interrupted" + wait
+		}
 		return "interrupted" + wait + "; nothing is lost"
 	}
 	return "failed" + wait

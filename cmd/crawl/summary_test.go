@@ -104,4 +104,8 @@ func TestEndingOfAJobThatIsGone(t *testing.T) {
 	if text := e.text(); strings.Contains(text, "job:") || strings.Contains(text, "crawl ") {
 		t.Errorf("names a job that is gone:\n%s", text)
 	}
+	e.Ended = crawler.Stopped
+	if text := e.text(); !strings.HasPrefix(text, "interrupted\n") {
+		t.Errorf("promises that a job that is gone goes on:\n%s", text)
+	}
 }

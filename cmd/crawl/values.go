@@ -139,6 +139,18 @@ func formatSpan(d time.Duration) string {
 	return fmt.Sprintf("%dd%v", days, rest)
 }
 
+// directory is the path of a directory; there is none without a name, as of a
+// variable that is not set.
+type directory string
+
+func (d *directory) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return errors.New(`"" is no directory`)
+	}
+	*d = directory(text)
+	return nil
+}
+
 // fileName is part of the name of a file.
 type fileName string
 
