@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/orbweaver/orbweaver/httpclient"
@@ -18,6 +19,28 @@ const (
 	cookiesMemory = "memory"
 	cookiesJob    = "job"
 )
+
+// cookiePlace is one of these words, or the name of a file.
+type cookiePlace string
+
+func (p *cookiePlace) UnmarshalText(text []byte) error {
+	for _, word := range []string{cookiesNone, cookiesMemory, cookiesJob} {
+		if string(text) != word && strings.EqualFold(string(text), word) {
+			return fmt.Errorf("%q is nearly %s: write that, or ./%[1]s for a file", text, word)
+		}
+	}
+	*p = cookiePlace(text)
+	return nil
+}
+
+// String is the word, or the file as it is called from any directory.
+func (p cookiePlace) String() string {
+	switch p {
+	case cookiesNone, cookiesMemory, cookiesJob:
+		return string(p)
+	}
+	return absolute(string(p))
+}
 
 // cookies are those of a run, and where they go.
 type cookies struct {

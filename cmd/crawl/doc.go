@@ -54,6 +54,8 @@
 // all of its values. Sizes are bytes, or a number with k, M or G (thousands; an
 // added B changes nothing) or Ki, Mi, Gi (1024s). Durations are Go's: 500ms,
 // 90s, 1h30m; those of --revisit and the cache may have days before them: 30d.
+// Names of files, also those in YAML, are seen from the working directory; those of
+// --cache, --cookies and --proxies mean the same when the job is resumed in another.
 //
 // A job keeps header fields and the proxy's URL as they were given, in a database
 // that its owner alone can read. Whoever has a copy of the job has them. What is

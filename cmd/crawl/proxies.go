@@ -32,7 +32,7 @@ func (s *settings) proxies() (list []*url.URL, err error) {
 		}
 	}
 	if s.Proxies != "" {
-		if list, err = readProxies(s.Proxies, list); err != nil {
+		if list, err = readProxies(string(s.Proxies), list); err != nil {
 			return nil, &failure{exitUsage, fmt.Errorf("--proxies: %w", err), "name a file with the URL of a proxy a line"}
 		}
 	}

@@ -29,7 +29,7 @@ func (s *settings) cache() crawler.Cache {
 	if s.Cache == "" {
 		return crawler.Cache{}
 	}
-	c := crawler.Cache{Dir: s.Cache, MaxAge: time.Duration(s.CacheAge), MaxBytes: int64(s.CacheSize)}
+	c := crawler.Cache{Dir: string(s.Cache), MaxAge: time.Duration(s.CacheAge), MaxBytes: int64(s.CacheSize)}
 	if c.MaxBytes == 0 {
 		c.MaxBytes = -1
 	}

@@ -73,7 +73,7 @@ type settings struct {
 	RevisitSitemaps span         `group:"revisits" default:"0s" placeholder:"D" help:"Read sitemaps every D (0s: 1d, or MAX if that is less)."`
 	TrustLastmod    bool         `group:"revisits" help:"With --recrawl, leave pages alone that a sitemap says have not changed since."`
 
-	Cache     string    `group:"requests" placeholder:"DIR" help:"Keep responses in DIR and replay them in later runs, of any job, instead of asking again: for while a crawl is tried out."`
+	Cache     filePath  `group:"requests" placeholder:"DIR" help:"Keep responses in DIR and replay them in later runs, of any job, instead of asking again: for while a crawl is tried out."`
 	CacheAge  span      `group:"requests" default:"0s" placeholder:"D" help:"Replay no response older than D; 0s for any age."`
 	CacheSize sizeLimit `group:"requests" default:"1GiB" placeholder:"SIZE" help:"Let the cache take SIZE at most (${default}); 0 for no limit."`
 
@@ -91,12 +91,12 @@ type settings struct {
 	UserAgent    string        `group:"requests" default:"${user_agent}" placeholder:"S" help:"Name told to servers, and looked for in robots.txt (${default})."`
 	Robots       robotsMode    `group:"requests" default:"obey" placeholder:"MODE" help:"What robots.txt counts for: obey or ignore (${default})."`
 	RobotsStale  duration      `group:"requests" default:"720h" placeholder:"D" help:"How old a robots.txt may be to stand in for one that cannot be had (${default})."`
-	Cookies      string        `group:"requests" default:"none" placeholder:"WHERE" help:"Where cookies are kept: none, memory, job (which a resumed run goes on with), or the name of a file (${default})."`
+	Cookies      cookiePlace   `group:"requests" default:"none" placeholder:"WHERE" help:"Where cookies are kept: none, memory, job (which a resumed run goes on with), or the name of a file (${default})."`
 	NoBodies     bool          `group:"requests" help:"Keep no bodies in the job."`
 	Timeout      duration      `group:"requests" default:"1m" placeholder:"D" help:"Most time for one fetch (${default})."`
 	MaxBody      size          `group:"requests" default:"10MiB" placeholder:"SIZE" help:"Cut bodies after SIZE decoded bytes (${default})."`
 	Proxy        []proxyURL    `group:"requests" sep:"none" placeholder:"URL" help:"Send requests through this proxy: http, https, socks5 or socks5h. May be repeated: then they share the hosts, and stand in for one another."`
-	Proxies      string        `group:"requests" placeholder:"FILE" help:"Read more proxies from FILE, a URL a line, # begins a comment."`
+	Proxies      filePath      `group:"requests" placeholder:"FILE" help:"Read more proxies from FILE, a URL a line, # begins a comment."`
 	ProxyPolicy  proxyPolicy   `group:"requests" default:"sticky" placeholder:"POLICY" help:"Which proxy takes a request: sticky, the same for all of a host, or round-robin (${default})."`
 	Header       []headerField `group:"requests" sep:"none" placeholder:"K:V" help:"Send this header field with each request. May be repeated."`
 	AllowPrivate bool          `group:"requests" help:"Let pages lead to private, loopback and link-local addresses."`
@@ -207,7 +207,7 @@ func (c *runCommand) Run(ctx context.Context, con *console, k *kong.Context) err
 	if config.Handler, err = extractor(c.sections.Extract); err != nil {
 		return err
 	}
-	cookies, err := openCookies(c.Settings.Cookies, c.CookiesFrom)
+	cookies, err := openCookies(string(c.Settings.Cookies), c.CookiesFrom)
 	if err != nil {
 		return err
 	}
@@ -323,13 +323,10 @@ func (c *runCommand) noteSeeds(kept keptSettings) (noted []byte, seeded func(*cr
 
 // absoluteSeeds is the file of seeds as it is called from any directory.
 func (c *runCommand) absoluteSeeds() string {
-	if c.Seeds == "" || c.Seeds == "-" {
+	if c.Seeds == "-" {
 		return c.Seeds
 	}
-	if path, err := filepath.Abs(c.Seeds); err == nil {
-		return path
-	}
-	return c.Seeds
+	return absolute(c.Seeds)
 }
 
 // openSeeds opens the file of seeds; nil if there is none.

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -149,6 +150,26 @@ func (d *directory) UnmarshalText(text []byte) error {
 	}
 	*d = directory(text)
 	return nil
+}
+
+// filePath is the path of a file or directory, "" for none. It prints as it is
+// called from any directory, so that a job means the same one wherever it is
+// resumed.
+type filePath string
+
+func (p *filePath) UnmarshalText(text []byte) error {
+	*p = filePath(text)
+	return nil
+}
+
+func (p filePath) String() string { return absolute(string(p)) }
+
+// absolute is path as it is called from any directory; "" stays.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil && path != "" {
+		return abs
+	}
+	return path
 }
 
 // fileName is part of the name of a file.

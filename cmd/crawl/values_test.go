@@ -43,6 +43,12 @@ func TestValuesThatAreRead(t *testing.T) {
 		{new(proxyURL), "socks5://[::1]:1080", "socks5://[::1]:1080"},
 		{new(proxyURL), "", ""},
 		{new(proxyPolicy), "round-robin", "round-robin"},
+		{new(filePath), "", ""},
+		{new(filePath), "/a/../b", "/b"},
+		{new(cookiePlace), "", ""},
+		{new(cookiePlace), "none", "none"},
+		{new(cookiePlace), "job", "job"},
+		{new(cookiePlace), "/a/jar.txt", "/a/jar.txt"},
 		{new(scopeKind), "domain", "domain"},
 		{new(robotsMode), "ignore", "ignore"},
 	}
@@ -85,6 +91,10 @@ func deref(v any) any {
 	case *proxyPolicy:
 		return *v
 	case *proxyURL:
+		return *v
+	case *filePath:
+		return *v
+	case *cookiePlace:
 		return *v
 	case *scopeKind:
 		return *v
