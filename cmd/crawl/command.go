@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/url"
 	"os"
@@ -35,7 +34,7 @@ type console struct {
 	stdout, stderr io.Writer
 	env            []string
 
-	display *display // set by commands that crawl; nil: errors are plain lines
+	display *display // where errors are told; that of a crawl, once there is one
 }
 
 // commands is the grammar of the command line.
@@ -59,23 +58,30 @@ type commands struct {
 // run is the whole command: it does what args say and returns the exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env []string) int {
 	con := &console{stdin: stdin, stdout: stdout, stderr: stderr, env: env}
+	con.display = &display{w: stderr, asJSON: asksForJSON(args, env)}
 	err := con.dispatch(ctx, args)
 	if err == nil {
 		return exitDone
 	}
 	line, status := diagnose(err)
 	if line != "" {
-		con.complain("crawl: " + line)
+		con.display.problem("crawl: " + line)
 	}
 	return status
 }
 
-func (con *console) complain(line string) {
-	if con.display != nil {
-		con.display.problem(line)
-		return
+// asksForJSON reports that a command line, which may be wrong, is that of a crawl
+// that tells all as JSON.
+func asksForJSON(args, env []string) bool {
+	if len(args) == 0 || args[0] != "run" && args[0] != "demo" {
+		return false
 	}
-	fmt.Fprint(con.stderr, line+"\n")
+	return slices.Contains(args, "--json") || isOn(lookup(env, variable("json")))
+}
+
+// isOn reports that text switches a flag on.
+func isOn(text string) bool {
+	return slices.Contains([]string{"true", "1", "yes"}, strings.ToLower(text))
 }
 
 // helpShown ends parsing when --help has been answered.

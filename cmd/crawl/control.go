@@ -89,7 +89,7 @@ type addCommand struct {
 func (c *addCommand) Run(ctx context.Context, con *console) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	s := &sources{problem: con.complain}
+	s := &sources{problem: con.display.problem}
 	if c.URLs[0] == "-" && len(c.URLs) == 1 {
 		s.list = []source{{"standard input", seedLines(untilDone(ctx, con.stdin))}}
 	} else {

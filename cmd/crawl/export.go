@@ -155,7 +155,7 @@ type damagedBodies struct{ n int64 }
 func (d *damagedBodies) tell(con *console) func(*storage.Record, error) {
 	return func(r *storage.Record, err error) {
 		d.n++
-		con.complain(oneLine("left out: " + r.URL + ": " + err.Error()))
+		con.display.problem(oneLine("left out: " + r.URL + ": " + err.Error()))
 	}
 }
 
@@ -188,6 +188,6 @@ func (c *exportCommand) exportBodies(ctx context.Context, con *console, job *cra
 	if err != nil {
 		return err
 	}
-	con.complain("wrote " + plural(int64(n), "file") + " below " + quote(c.Bodies))
+	con.display.problem("wrote " + plural(int64(n), "file") + " below " + quote(c.Bodies))
 	return damaged.failure()
 }

@@ -15,7 +15,7 @@ import (
 // parse reads a command line of "crawl run" with a given environment.
 func parse(t *testing.T, env []string, args ...string) (*runCommand, []*kong.Flag, error) {
 	t.Helper()
-	con := &console{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard, env: env}
+	con := &console{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard, display: &display{w: io.Discard}, env: env}
 	c := &commands{}
 	parser, err := con.parser(t.Context(), c)
 	if err != nil {

@@ -120,6 +120,7 @@ func (c *runCommand) BeforeResolve(k *kong.Context, con *console) error {
 		}
 		places = append(places, file)
 	}
+	con.display.asJSON = isOn(places.first("json", ""))
 	kept, err := c.keptIn(places.first("job", defaultJob))
 	if err != nil {
 		return err
@@ -188,6 +189,7 @@ func (c *runCommand) keptIn(dir string) (layer, error) {
 
 // Run crawls.
 func (c *runCommand) Run(ctx context.Context, con *console, k *kong.Context) error {
+	con.display = newDisplay(con.stderr, con.env, c.Quiet, c.JSON)
 	if len(c.URLs) == 0 && c.Seeds == "" && !c.resumed && len(c.unread) == 0 {
 		return &failure{exitUsage, errors.New("no seeds, and " + quote(string(c.Job)) + " has no job to resume"),
 			"crawl run URL ... or crawl run --seeds FILE starts one"}
@@ -222,7 +224,6 @@ func (c *runCommand) Run(ctx context.Context, con *console, k *kong.Context) err
 	if seeds != nil {
 		defer seeds.Close()
 	}
-	con.display = newDisplay(con.stderr, con.env, c.Quiet, c.JSON)
 	con.display.maxPages = config.MaxPages
 	for _, line := range strayVariables(con.env, flags) {
 		con.display.notice(line)

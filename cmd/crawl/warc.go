@@ -63,10 +63,10 @@ func (c *exportCommand) exportArchive(ctx context.Context, con *console, w, inde
 		return err
 	}
 	if left := stats.Records - int64(n) - damaged.n; left > 0 {
-		con.complain("not in the archive: " + plural(left, "URL") + " without a response")
+		con.display.problem("not in the archive: " + plural(left, "URL") + " without a response")
 	}
 	if bare := stats.Responses - stats.Bodies; bare > 0 {
-		con.complain("in the archive without a body, as none was kept: " + plural(bare, "response"))
+		con.display.problem("in the archive without a body, as none was kept: " + plural(bare, "response"))
 	}
 	return nil
 }
