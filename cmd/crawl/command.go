@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"os/signal"
@@ -137,8 +138,9 @@ func usage(err error, args []string) error {
 	var (
 		told *failure
 		job  *crawler.JobError
+		file *fs.PathError // of the help, which could not be written
 	)
-	if errors.As(err, &told) || errors.As(err, &job) {
+	if errors.As(err, &told) || errors.As(err, &job) || errors.As(err, &file) {
 		return err
 	}
 	hint := "see crawl --help"
