@@ -48,7 +48,7 @@ func (c *resumeCommand) Run(ctx context.Context, con *console) error {
 	text := quote(dir) + ": not paused any more"
 	switch {
 	case s.State == crawler.StateAtRest:
-		text += "; crawl run --job " + quote(dir) + " goes on"
+		text += "; " + goesOn(dir) + " goes on"
 	case s.Stats.Disk.Low:
 		text += "; " + waitsForRoom(s.Stats.Disk)
 	}
@@ -76,7 +76,7 @@ func (c *stopCommand) Run(ctx context.Context, con *console) error {
 	case err != nil:
 		return err
 	}
-	return con.say(quote(dir) + ": stopped; crawl run --job " + quote(dir) + " goes on")
+	return con.say(quote(dir) + ": stopped; " + goesOn(dir) + " goes on")
 }
 
 // addCommand is "crawl add".
@@ -105,7 +105,7 @@ func (c *addCommand) Run(ctx context.Context, con *console) error {
 	}
 	text := fmt.Sprintf("%s: %s added", quote(c.Dir), plural(int64(added), "seed"))
 	if status, err := ctl.Status(ctx); err == nil && status.State == crawler.StateAtRest {
-		text += "; crawl run --job " + quote(c.Dir) + " goes on"
+		text += "; " + goesOn(c.Dir) + " goes on"
 	}
 	return con.say(text)
 }

@@ -64,7 +64,11 @@ func (c *crawl) run(ctx context.Context) (err error) {
 		c.display.notice("visits pages again and again (--revisit " + c.settings.Revisit.String() + "): it ends by Ctrl-C, crawl stop " +
 			quote(c.config.Dir) + " or a limit")
 	}
-	if s := cr.Stats(); !s.Paused.IsZero() {
+	s := cr.Stats()
+	if c.config.Recrawl && s.Waiting > 0 {
+		c.display.notice("--recrawl: " + stillWait(s.Waiting) + ", no new round")
+	}
+	if !s.Paused.IsZero() {
 		c.display.notice("the job is paused since " + clock(s.Paused, time.Now()) + "; crawl resume " + quote(c.config.Dir) + " goes on")
 	}
 

@@ -25,7 +25,8 @@ type jobStatus struct {
 	At      time.Time `json:"at,omitzero"`   // when the figures were taken, of a job that is running
 	crawler.Stats
 
-	state string // as crawler.Status has it
+	state  string // as crawler.Status has it
+	goesOn string // the command line with which it goes on, of a job at rest
 }
 
 // Run prints the job's figures.
@@ -43,6 +44,9 @@ func (c *statusCommand) Run(ctx context.Context, con *console) error {
 		enc := json.NewEncoder(con.stdout)
 		enc.SetEscapeHTML(false)
 		return enc.Encode(s)
+	}
+	if !s.Running {
+		s.goesOn = goesOn(dir)
 	}
 	_, err = io.WriteString(con.stdout, s.text(time.Now()))
 	return err
@@ -95,13 +99,13 @@ func (s *jobStatus) restingHeadline(now time.Time) string {
 		return "no seeds yet"
 	case waiting > 0 && paused != "":
 		return "at rest" + paused + ", " + plural(waiting, "URL") + " waiting; crawl resume " + quote(s.Job) +
-			" and then crawl run --job " + quote(s.Job) + " go on"
+			" and then " + s.goesOn + " go on"
 	case waiting > 0:
 		due := ""
 		if s.Due.Sub(now) > pauseWorthTelling {
 			due = ", the next is due at " + clock(s.Due, now)
 		}
-		return "at rest, " + plural(waiting, "URL") + " waiting" + due + "; crawl run --job " + quote(s.Job) + " goes on"
+		return "at rest, " + plural(waiting, "URL") + " waiting" + due + "; " + s.goesOn + " goes on"
 	}
 	return "done, nothing is waiting" + paused
 }

@@ -19,11 +19,7 @@ type ending struct {
 func (e ending) headline() string {
 	wait := ""
 	if n := e.Waiting + e.Leased; n > 0 {
-		verb := " still wait"
-		if n == 1 {
-			verb = " still waits"
-		}
-		wait = ", " + plural(n, "URL") + verb
+		wait = ", " + stillWait(n)
 	}
 	switch e.Ended {
 	case crawler.Done:
@@ -137,6 +133,14 @@ func (e ending) whyNothing() []string {
 		lines = append(lines, "  every request failed, "+plural(e.Waiting+e.Leased, "URL")+" to be tried again; a longer --max-time lets that happen")
 	}
 	return lines
+}
+
+// stillWait tells of n URLs that wait: "2 URLs still wait".
+func stillWait(n int64) string {
+	if n == 1 {
+		return "1 URL still waits"
+	}
+	return plural(n, "URL") + " still wait"
 }
 
 // plural writes a count with its noun: "1 URL", "2 URLs".
