@@ -76,6 +76,7 @@ func (c *exportCommand) check() error {
 		{archive && (c.Items || len(c.Fields) > 0), "--format warc, --format cdxj: an archive has neither --items nor --fields"},
 		{c.Format.cdxj && c.Where.Filter != nil, "--format cdxj: an index is of all that was archived; --where cannot narrow it"},
 		{c.Index != "" && (!c.Format.warc || c.Bodies != ""), "--index: goes with --format warc"},
+		{c.Index != "" && sameFile(c.Index, c.Output), "--index: the archive and its index cannot be the same file"},
 		{c.Bodies != "" && (archive || c.Items || len(c.Fields) > 0 || c.Format.Format != export.JSONL || c.Output != ""), "--bodies: goes with --where and --raw alone"},
 		{c.Raw && c.Bodies == "", "--raw: goes with --bodies"},
 		{c.Items && len(c.Fields) > 0, "--items: items have fields of their own; --fields chooses those of pages"},

@@ -41,6 +41,17 @@ func writeFile(path string, mode os.FileMode, write func(io.Writer) error) (err 
 	return f.Close()
 }
 
+// sameFile reports that two paths lead to one regular file, or would if they were
+// written to. Devices may be written to twice.
+func sameFile(a, b string) bool {
+	infoA, err := os.Stat(a)
+	if err != nil {
+		return absolute(a) == absolute(b)
+	}
+	infoB, err := os.Stat(b)
+	return err == nil && os.SameFile(infoA, infoB) && infoA.Mode().IsRegular()
+}
+
 func writeDevice(path string, write func(io.Writer) error) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {

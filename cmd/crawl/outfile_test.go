@@ -57,6 +57,35 @@ func TestWriteFile(t *testing.T) {
 	}
 }
 
+func TestSameFile(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := os.WriteFile("here", nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("here", "link"); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		a, b string
+		want bool
+	}{
+		{"here", "./here", true},
+		{"link", "here", true},
+		{"here", "new", false},
+		{"new", "here", false},
+		{"new", filepath.Join(dir, "new"), true},
+		{"new", "newer", false},
+		{"new", "", false},
+		{os.DevNull, os.DevNull, false},
+	}
+	for _, tt := range tests {
+		if got := sameFile(tt.a, tt.b); got != tt.want {
+			t.Errorf("sameFile(%q, %q) = %v", tt.a, tt.b, got)
+		}
+	}
+}
+
 func TestWriteFileLeavesDevicesAlone(t *testing.T) {
 	if err := writeFile(os.DevNull, 0o666, func(w io.Writer) error { _, err := w.Write([]byte("x")); return err }); err != nil {
 		t.Fatal(err)

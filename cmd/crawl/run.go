@@ -111,6 +111,9 @@ type settings struct {
 // BeforeResolve adds the places where the flags of run can be set: environment,
 // file, job.
 func (c *runCommand) BeforeResolve(k *kong.Context, con *console) error {
+	if err := checkFiles(k); err != nil {
+		return err
+	}
 	flags := k.Selected().Flags
 	places := layers{commandLine(k), environment(con.env, flags)}
 	if path := places.first("config", ""); path != "" {
@@ -129,6 +132,25 @@ func (c *runCommand) BeforeResolve(k *kong.Context, con *console) error {
 	k.AddResolver(places[1:])
 	if c.kept, err = readSections(places, &c.sections); err != nil {
 		return &failure{status: exitUsage, err: err}
+	}
+	return nil
+}
+
+// checkFiles refuses a second file for a flag that reads one: of other flags the last
+// counts, so that a command line can be added to, but no input is lost by that.
+func checkFiles(k *kong.Context) error {
+	given := map[string]bool{}
+	for _, p := range k.Path {
+		if p.Flag == nil {
+			continue
+		}
+		switch name := p.Flag.Name; name {
+		case "seeds", "proxies", "cookies-from", "config":
+			if given[name] {
+				return &failure{exitUsage, errors.New("--" + name + ": takes one file"), "make one of them"}
+			}
+			given[name] = true
+		}
 	}
 	return nil
 }

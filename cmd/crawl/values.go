@@ -296,10 +296,14 @@ func (s *sizeLimit) UnmarshalText(text []byte) error {
 
 func (s sizeLimit) String() string { return size(s).String() }
 
-// pattern is a regular expression.
+// pattern is a regular expression. An empty one is more often a variable that is not
+// set.
 type pattern struct{ *regexp.Regexp }
 
 func (p *pattern) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return errors.New(`"" matches everything; write . if that is meant`)
+	}
 	re, err := regexp.Compile(string(text))
 	if err != nil {
 		return fmt.Errorf("%q is no regular expression: %s", text, strings.TrimPrefix(err.Error(), "error parsing regexp: "))

@@ -127,6 +127,7 @@ func TestValuesThatAreRefused(t *testing.T) {
 		{new(size), "NaN", "10MB"},
 		{new(size), "1kk", "10MB"},
 		{new(pattern), "[", "missing closing ]"},
+		{new(pattern), "", "write ."},
 		{new(headerField), "no colon", "Name: value"},
 		{new(headerField), "bad name: x", "Name: value"},
 		{new(headerField), "X: a\r\nY: b", "Name: value"},
