@@ -130,7 +130,11 @@ func (e ending) whyNothing() []string {
 	case e.Failed > 0:
 		lines = append(lines, "  every fetch failed: "+strings.Join(byCount(e.Errors), ", "))
 	default:
-		lines = append(lines, "  every request failed, "+plural(e.Waiting+e.Leased, "URL")+" to be tried again; a longer --max-time lets that happen")
+		line := "  every request failed, " + plural(e.Waiting+e.Leased, "URL") + " to be tried again"
+		if e.Ended == crawler.MaxTime {
+			line += "; a longer --max-time lets that happen"
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }

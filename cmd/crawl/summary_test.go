@@ -50,6 +50,10 @@ func TestEnding(t *testing.T) {
 			want: []string{"interrupted, 1 URL still waits", "resume: crawl run --job 'my job' --seeds -\n"}, wantNot: []string{"export:"},
 		},
 		{
+			name: "stopped before an answer", ended: crawler.Stopped, stats: crawler.Stats{Retried: 1, Waiting: 1}, nothing: true,
+			want: []string{"nothing was fetched:\n  every request failed, 1 URL to be tried again\n"}, wantNot: []string{"--max-time"},
+		},
+		{
 			name: "failed", ended: crawler.Failed, stats: crawler.Stats{Fetched: 10},
 			want: []string{"failed\n", "resume: crawl run --job 'my job'"},
 		},
