@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
-	"strings"
 
 	"github.com/orbweaver/orbweaver/crawler"
 )
@@ -46,22 +44,22 @@ func readProxies(path string, list []*url.URL) ([]*url.URL, error) {
 	}
 	defer f.Close()
 	before := len(list)
-	lines := bufio.NewScanner(f)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
+	for line, err := range seedLines(f) { // which are written in the same way
 		var p proxyURL
-		if err := p.UnmarshalText([]byte(line)); err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("%s: %w", path, err)
+		case line.long:
+			err = fmt.Errorf("is longer than %d bytes", maxSeedLine)
+		default:
+			err = p.UnmarshalText([]byte(line.text))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", path, line.number, err)
 		}
 		if list = append(list, p.url); len(list) > maxProxies {
 			return nil, fmt.Errorf("%s has more than %d proxies", path, maxProxies)
 		}
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if len(list) == before {
 		return nil, errors.New(path + " has no proxy")
