@@ -216,6 +216,9 @@ func (c *runCommand) Run(ctx context.Context, con *console, k *kong.Context) err
 		return &failure{exitUsage, errors.New("no seeds, and " + quote(string(c.Job)) + " has no job to resume"),
 			"crawl run URL ... or crawl run --seeds FILE starts one"}
 	}
+	if c.Recrawl && c.Settings.Revisit.max > 0 {
+		return &failure{exitUsage, errors.New("--recrawl: excludes --revisit, which makes no rounds"), "add --revisit off for another round"}
+	}
 	flags := k.Selected().Flags
 	kept := keep(flags)
 	maps.Copy(kept, c.kept)
