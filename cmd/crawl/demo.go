@@ -21,10 +21,30 @@ type demoCommand struct {
 	JSON  bool      `name:"json" help:"Tell of progress as JSON, an object a line."`
 }
 
+// What the demo's site can have at most.
+const (
+	maxDemoHosts = 250 * 250 * 250
+	maxDemoPages = 1 << 30
+)
+
+// check refuses a site that cannot be served.
+func (c *demoCommand) check() error {
+	switch {
+	case c.Hosts > maxDemoHosts:
+		return &failure{exitUsage, fmt.Errorf("--hosts: %d is more than %d", c.Hosts, maxDemoHosts), ""}
+	case c.Pages > maxDemoPages:
+		return &failure{exitUsage, fmt.Errorf("--pages: %d is more than %d", c.Pages, maxDemoPages), ""}
+	}
+	return nil
+}
+
 // Run serves a synthetic site on loopback, crawls it, and compares what the crawl
 // says with what the server counted.
 func (c *demoCommand) Run(ctx context.Context, con *console) (err error) {
 	con.display = newDisplay(con.stderr, con.env, c.Quiet, c.JSON)
+	if err := c.check(); err != nil {
+		return err
+	}
 	dir, remove, err := c.directory()
 	if err != nil {
 		return err
