@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/orbweaver/orbweaver/crawler"
 	"github.com/orbweaver/orbweaver/crawler/weburl"
+	"github.com/orbweaver/orbweaver/frontier"
 )
 
 // explainCommand is "crawl explain".
@@ -21,10 +21,7 @@ type explainCommand struct {
 
 // Run tells what the job knows of a URL.
 func (c *explainCommand) Run(ctx context.Context, con *console) error {
-	explanation, err := crawler.Control{Dir: string(c.Job)}.Explain(ctx, c.URL)
-	if bad, ok := errors.AsType[*weburl.Error](err); ok {
-		return &failure{exitUsage, fmt.Errorf("%q is no URL: %w", c.URL, bad.Reason), "write it as https://example.org/"}
-	}
+	explanation, err := c.explain(ctx)
 	if err != nil {
 		return err
 	}
@@ -35,4 +32,25 @@ func (c *explainCommand) Run(ctx context.Context, con *console) error {
 	}
 	_, err = fmt.Fprintln(con.stdout, strings.TrimRight(explanation.String(), "\n"))
 	return err
+}
+
+// explain explains the URL. If it has no scheme, it is the one that was fetched, or
+// else that which the job knows, as a seed is tried with https and then http.
+func (c *explainCommand) explain(ctx context.Context) (best *crawler.Explanation, err error) {
+	candidates, err := weburl.ParseSeed(c.URL)
+	if err != nil {
+		return nil, &failure{exitUsage, fmt.Errorf("%q %w", c.URL, seedLine{text: c.URL}.check()), "write it as https://example.org/"}
+	}
+	for _, u := range candidates {
+		e, err := crawler.Control{Dir: string(c.Job)}.Explain(ctx, u.String())
+		switch {
+		case err != nil:
+			return nil, err
+		case e.Result != nil && e.Result.Status != 0:
+			return e, nil
+		case best == nil || e.State != frontier.StateUnknown.String():
+			best = e
+		}
+	}
+	return best, nil
 }
