@@ -17,8 +17,15 @@ import (
 // that one. What killed processes have left beside it is removed by the next who
 // may write.
 func openBolt(path string, readOnly bool) (*bbolt.DB, error) {
-	if info, err := os.Stat(path); err == nil && info.Size() > 0 && info.Size() < smallestDatabase {
-		return nil, fmt.Errorf("%w: the file has %d bytes", ErrCorrupt, info.Size())
+	if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+		if info.Size() < smallestDatabase {
+			return nil, fmt.Errorf("%w: the file has %d bytes", ErrCorrupt, info.Size())
+		}
+		if !readOnly {
+			if err := checkWhole(path); err != nil {
+				return nil, err
+			}
+		}
 	}
 	for {
 		db, file, err := openFile(path, readOnly)
@@ -39,6 +46,31 @@ func openBolt(path string, readOnly bool) (*bbolt.DB, error) {
 			return nil, err
 		}
 	}
+}
+
+// checkWhole refuses a database that was cut. Opened to be written, it is read as far
+// as its list of free pages, which would be a fault, with no word of the cause.
+func checkWhole(path string) error {
+	db, file, err := openFile(path, true)
+	if err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err == nil {
+		err = checkSize(db, info)
+	}
+	return errors.Join(err, db.Close())
+}
+
+// checkSize refuses a file that was cut: reading past its end through the memory map
+// would be a fault.
+func checkSize(db *bbolt.DB, file fs.FileInfo) error {
+	return db.View(func(tx *bbolt.Tx) error {
+		if file.Size() < tx.Size() {
+			return fmt.Errorf("%w: the file has %d bytes of %d", ErrCorrupt, file.Size(), tx.Size())
+		}
+		return nil
+	})
 }
 
 // openFile opens the database at path, with the file that it uses.

@@ -243,19 +243,12 @@ func (j *Job) openRooms(readOnly bool) error {
 	return j.db.Update(initBuckets)
 }
 
-// checkSize refuses a file that was cut: reading past its end through the
-// memory map would be a fault.
-func (j *Job) checkSize() error {
-	var err error
+// checkSize notes which file the job is in, and refuses one that was cut.
+func (j *Job) checkSize() (err error) {
 	if j.file, err = os.Stat(j.db.Path()); err != nil {
 		return err
 	}
-	return j.db.View(func(tx *bbolt.Tx) error {
-		if j.file.Size() < tx.Size() {
-			return fmt.Errorf("%w: the file has %d bytes of %d", ErrCorrupt, j.file.Size(), tx.Size())
-		}
-		return nil
-	})
+	return checkSize(j.db, j.file)
 }
 
 // inPlace returns an error if the database's file is not in its directory any
