@@ -1,6 +1,8 @@
 package httpclient
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -98,6 +100,51 @@ func TestBombs(t *testing.T) {
 	}
 	if !errors.Is(err, ErrPayload) {
 		t.Errorf("six layers: %v", err)
+	}
+}
+
+// TestPadding: bodies whose coding holds little or nothing, for ever, are cut, be they kept as transferred or not.
+func TestPadding(t *testing.T) {
+	const want = 100_000
+	emptyBlocks := bytes.Repeat([]byte{0, 0, 0, 0xff, 0xff}, 10_000)
+	gzipHead := "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"
+	skipped := append([]byte{0x50, 0x2a, 0x4d, 0x18, 0x00, 0xff, 0, 0}, make([]byte, 0xff00)...) // RFC 8878 section 3.1.2
+	for name, v := range map[string]struct{ coding, first, again string }{
+		"gzip, empty blocks":     {"gzip", gzipHead, string(emptyBlocks)},
+		"gzip, empty members":    {"gzip", "", strings.Repeat(string(encode(t, "gzip", nil)), 2000)},
+		"deflate, empty blocks":  {"deflate", "\x78\x9c", string(emptyBlocks)},
+		"zstd, skippable frames": {"zstd", "", string(skipped)},
+		"two codings":            {"gzip, gzip", gzipHead, string(emptyBlocks)},
+	} {
+		for _, kept := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, kept %v", name, kept), func(t *testing.T) {
+				srv := serveRaw(t, func(s *rawServer, c net.Conn) {
+					if _, err := s.read(bufio.NewReader(c)); err != nil {
+						return
+					}
+					_, err := io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Encoding: "+v.coding+"\r\n\r\n"+v.first)
+					for err == nil {
+						_, err = io.WriteString(c, v.again)
+					}
+				})
+				var raw bytes.Buffer
+				opts := []RequestOption{MaxBody(want)}
+				if kept {
+					opts = append(opts, TeeRawBody(&raw))
+				}
+				resp, err := newSession(t, Config{}).Get(t.Context(), srv.URL, opts...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b, err := resp.AppendBody(nil)
+				if err != nil || len(b) != 0 || !resp.Truncated() {
+					t.Errorf("%d bytes, truncated %v, error %v", len(b), resp.Truncated(), err)
+				}
+				if n := resp.WireBytes(); n < 2*want || n > 2*want+wholeExcess+inputSize || kept && int64(raw.Len()) != n {
+					t.Errorf("%d bytes transferred, %d kept", n, raw.Len())
+				}
+			})
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
@@ -309,8 +310,10 @@ func (r *Response) limit() int64 {
 }
 
 // AppendBody appends the body, its content coding undone, to dst. What exceeds
-// MaxBody is cut: the response is then Truncated, which is no error. When the
-// transfer or the coding fails, what came is returned with a *[RequestError].
+// MaxBody is cut, and so is a body of which, before its content comes to so much, twice
+// as many bytes were transferred, and 64 KiB: the response is then Truncated, which is no
+// error. When the transfer or the coding fails, what came is returned with a
+// *[RequestError].
 func (r *Response) AppendBody(dst []byte) ([]byte, error) {
 	if r.cached {
 		return append(dst, r.body...), r.bodyErr
@@ -321,6 +324,9 @@ func (r *Response) AppendBody(dst []byte) ([]byte, error) {
 	r.streamed = true
 	s := &r.stream
 	left := r.limit()
+	if s.dec != nil && left < math.MaxInt64/4 {
+		s.most = 2*left + wholeExcess
+	}
 	if s.dec != nil && s.dec.inflates() && len(s.buf) == 0 && left > 0 {
 		var done bool
 		var err error
@@ -338,10 +344,13 @@ func (r *Response) AppendBody(dst []byte) ([]byte, error) {
 		n, err := s.Read(dst[len(dst):min(int64(cap(dst)), int64(len(dst))+left)])
 		dst = dst[:len(dst)+n]
 		left -= int64(n)
-		if err == io.EOF {
+		switch {
+		case err == io.EOF:
 			return dst, nil
-		}
-		if err != nil {
+		case errors.Is(err, errPadded):
+			r.cut = true
+			return dst, nil
+		case err != nil:
 			return dst, err
 		}
 	}
@@ -356,6 +365,8 @@ func (r *Response) cutOff() error {
 	case n > 0:
 		r.cut = true
 		r.Release()
+	case errors.Is(err, errPadded):
+		r.cut = true
 	case err != io.EOF:
 		return err
 	}

@@ -41,6 +41,7 @@ type Stream struct {
 
 	wireErr  error // what ended the transfer; io.EOF for a whole body
 	received int64 // body bytes without framing
+	most     int64 // of them, before the stream fails with errPadded; 0: no limit
 	overhead int64 // framing bytes
 	waited   time.Duration
 	windowed int64     // bytes within the window of MinRate
@@ -61,6 +62,10 @@ const (
 	streamClosing // and still read
 	streamClosed
 )
+
+// errPadded ends a body whose coding holds far more than the content that is wanted, or
+// nothing at all.
+var errPadded = errors.New("httpclient: more was transferred than the content can need")
 
 // errTwoReaders is the fault of a caller.
 var errTwoReaders = errors.New("httpclient: the body is being read by another goroutine")
@@ -222,6 +227,10 @@ func (s *Stream) finishCoding() {
 func (s *Stream) readWire(p []byte) (n int, err error) {
 	if s.wireErr != nil {
 		return 0, s.wireErr
+	}
+	if s.most > 0 && s.received >= s.most {
+		s.abandon(errPadded)
+		return 0, errPadded
 	}
 	switch s.frame {
 	case byLength:
