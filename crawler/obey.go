@@ -82,10 +82,15 @@ func (v *visit) askRobots(ctx context.Context, origin string, old *robotsEntry) 
 		}
 	}
 	ch.robots, ch.weight = e, int64(len(e.Body))
-	if delay := e.crawlDelay(v.agent); e.Tries == 0 && delay != old.crawlDelay(v.agent) {
-		ch.hosts = append(ch.hosts, frontier.HostChange{Host: v.req.Host, Delay: &delay})
-	}
 	if e.Tries == 0 {
+		other, err := v.otherDelay()
+		if err != nil {
+			v.commits.fail(err)
+			return false
+		}
+		if delay := max(e.crawlDelay(v.agent), other); delay != max(old.crawlDelay(v.agent), other) {
+			ch.hosts = append(ch.hosts, frontier.HostChange{Host: v.req.Host, Delay: &delay})
+		}
 		v.addSitemaps(ch, e)
 	}
 	if len(ch.hosts) > 0 { // which have to count before the host is asked again
@@ -95,6 +100,21 @@ func (v *visit) askRobots(ctx context.Context, origin string, old *robotsEntry) 
 	}
 	v.robots.add(e)
 	return err == nil
+}
+
+// otherDelay is the delay that the robots.txt of the URL's host asks for over the other
+// scheme. To the frontier both are one host, and the longer delay counts.
+func (v *visit) otherDelay() (time.Duration, error) {
+	scheme := "https://"
+	if v.url.Scheme() == "https" {
+		scheme = "http://"
+	}
+	u, err := weburl.Parse(scheme + v.url.Host())
+	if err != nil {
+		return 0, nil // a port that the other scheme cannot have
+	}
+	e, err := v.robots.get(u.Origin())
+	return e.crawlDelay(v.agent), err
 }
 
 const (
