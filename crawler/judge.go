@@ -211,8 +211,9 @@ func (cfg *Config) ruleList(followed links.Kind) []namedRule {
 		list = append(list, namedRule{Rule{LeaveOut: &Condition{Match: cfg.Exclude}, Reason: ReasonExcluded}, "Exclude"})
 	}
 	if cfg.MaxDepth > 0 {
-		pages := &Condition{Depth: AtLeast(cfg.MaxDepth + 1), Kinds: links.All &^ links.Resources}
-		resources := &Condition{Depth: AtLeast(cfg.MaxDepth + 1 + resourceDepth), Kinds: links.Resources}
+		depth := min(cfg.MaxDepth, maxBound)
+		pages := &Condition{Depth: beyond(depth), Kinds: links.All &^ links.Resources}
+		resources := &Condition{Depth: beyond(depth + resourceDepth), Kinds: links.Resources}
 		for _, c := range []*Condition{pages, resources} {
 			list = append(list, namedRule{Rule{LeaveOut: c, Reason: ReasonDepth}, "MaxDepth"})
 		}
@@ -255,9 +256,9 @@ func (l URLLimits) rules() (list []namedRule) {
 			list = append(list, namedRule{Rule{LeaveOut: c, Reason: reason}, limitsField + field})
 		}
 	}
-	add("Repeats", l.Repeats, &Condition{Repeats: AtLeast(l.Repeats + 1)}, ReasonRepeats)
-	add("PathDepth", l.PathDepth, &Condition{PathDepth: AtLeast(l.PathDepth + 1)}, ReasonPathDepth)
-	add("Length", l.Length, &Condition{Length: AtLeast(l.Length + 1)}, ReasonLength)
+	add("Repeats", l.Repeats, &Condition{Repeats: beyond(l.Repeats)}, ReasonRepeats)
+	add("PathDepth", l.PathDepth, &Condition{PathDepth: beyond(l.PathDepth)}, ReasonPathDepth)
+	add("Length", l.Length, &Condition{Length: beyond(l.Length)}, ReasonLength)
 	return list
 }
 

@@ -97,7 +97,11 @@ const (
 	DefaultMaxRepeats   = 5
 )
 
-// Range is a range of whole numbers. The zero Range has all of them.
+// maxBound is the greatest bound of a range. What ranges are of is far below.
+const maxBound = 1 << 30
+
+// Range is a range of whole numbers. The zero Range has all of them. A bound above
+// 2³⁰ counts as that.
 type Range struct {
 	min, over int // from min up to over-1; over 0: no end
 }
@@ -106,7 +110,10 @@ type Range struct {
 func AtMost(n int) Range { return Between(0, n) }
 
 // AtLeast is the range from n up.
-func AtLeast(n int) Range { return Range{min: max(0, n)} }
+func AtLeast(n int) Range { return Range{min: min(max(0, n), maxBound)} }
+
+// beyond is the range from n+1 up.
+func beyond(n int) Range { return AtLeast(min(n, maxBound) + 1) }
 
 // Between is the range from a to b, both included. It is empty if b is less than
 // a, or than 0.
@@ -114,7 +121,7 @@ func Between(a, b int) Range {
 	if a = max(0, a); b < a {
 		return Range{1, 1}
 	}
-	return Range{a, b + 1}
+	return Range{min(a, maxBound), min(b, maxBound) + 1}
 }
 
 // Has says whether n is in the range.
@@ -127,6 +134,8 @@ func (r Range) String() string {
 		return ""
 	case r.over == 0:
 		return ">=" + strconv.Itoa(r.min)
+	case r.over == r.min: // empty
+		return "<0"
 	case r.over == r.min+1:
 		return strconv.Itoa(r.min)
 	case r.min == 0:
@@ -135,7 +144,7 @@ func (r Range) String() string {
 	return strconv.Itoa(r.min) + "-" + strconv.Itoa(r.over-1)
 }
 
-// ParseRange reads "3", "2-5", "<=3", "<4", ">=2" or ">1".
+// ParseRange reads "3", "2-5", "<=3", "<4", ">=2" or ">1"; "<0" is the empty range.
 func ParseRange(s string) (Range, error) {
 	digits := strings.TrimLeft(s, "<>=")
 	sign := s[:len(s)-len(digits)]
@@ -152,12 +161,12 @@ func ParseRange(s string) (Range, error) {
 		return Between(n, int(b)), nil
 	case sign == "<=":
 		return AtMost(n), nil
-	case sign == "<" && n > 0:
+	case sign == "<":
 		return AtMost(n - 1), nil
 	case sign == ">=":
 		return AtLeast(n), nil
 	case sign == ">":
-		return AtLeast(n + 1), nil
+		return beyond(n), nil
 	}
 	return Range{}, fmt.Errorf("crawler: %q is no range: write 3, 2-5, <=3, <4, >=2 or >1", s)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"regexp"
@@ -146,15 +147,26 @@ func TestWrongRule(t *testing.T) {
 func TestRange(t *testing.T) {
 	for text, want := range map[string]Range{
 		"3": Between(3, 3), "0": AtMost(0), "2-5": Between(2, 5), "<=3": AtMost(3), "<4": AtMost(3), ">=2": AtLeast(2), ">1": AtLeast(2), "0-7": AtMost(7), "<= 3": AtMost(3),
+		"<0": Between(1, 0), ">2147483647": AtLeast(maxBound), "<=2147483647": AtMost(math.MaxInt), ">=0": {},
 	} {
 		if got, err := ParseRange(text); err != nil || got != want {
 			t.Errorf("%q: %v, %v; want %v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "x", "-1", "5-2", "<0", "1-2-3", ">=1-2", "=>1", "=1", "<>1", "99999999999", "1.5"} {
+	for _, text := range []string{"", "x", "-1", "5-2", "1-2-3", ">=1-2", "=>1", "=1", "<>1", "99999999999", "1.5"} {
 		if got, err := ParseRange(text); err == nil {
 			t.Errorf("%q is read as %v", text, got)
 		}
+	}
+	for _, r := range []Range{{}, AtMost(0), AtMost(1 << 40), AtMost(math.MaxInt), AtLeast(1 << 40), AtLeast(math.MaxInt), Between(3, 2), Between(1<<40, 1<<41), Between(2, math.MaxInt)} {
+		text, _ := r.MarshalText()
+		var again Range
+		if err := again.UnmarshalText(text); err != nil || again != r {
+			t.Errorf("%v is written as %q and read as %v, %v", r, text, again, err)
+		}
+	}
+	if AtMost(math.MaxInt) == (Range{}) || !AtMost(math.MaxInt).Has(5) || !Between(2, math.MaxInt).Has(2) || AtLeast(math.MaxInt).Has(5) || !beyond(4).Has(5) || beyond(math.MaxInt).Has(5) {
+		t.Error("huge bounds")
 	}
 	for _, r := range []Range{Between(5, 4), AtMost(-1), Between(-3, -2)} {
 		for n := range 10 {
