@@ -109,7 +109,7 @@ func rootOf(k ScopeKind, key string) string {
 	host := hostOf(key)
 	if k == ScopeDomain {
 		name, _ := splitHost(host)
-		return weburl.Domain(name)
+		return weburl.Domain(strings.Trim(name, "[]")) // an IPv6 address has brackets in a host alone
 	}
 	return host
 }

@@ -9,7 +9,7 @@ import (
 )
 
 func TestScope(t *testing.T) {
-	seeds := []string{"https://www.example.org/blog/2024/", "http://127.0.0.1:8080/a/index.html", "https://blog.example.co.uk"}
+	seeds := []string{"https://www.example.org/blog/2024/", "http://127.0.0.1:8080/a/index.html", "https://blog.example.co.uk", "http://[::1]:8080/"}
 	tests := []struct {
 		kind ScopeKind
 		url  string
@@ -30,6 +30,8 @@ func TestScope(t *testing.T) {
 		{ScopeDomain, "https://other.co.uk/", ReasonScope},
 		{ScopeDomain, "http://127.0.0.1/", ""},
 		{ScopeDomain, "http://127.0.0.2/", ReasonScope},
+		{ScopeDomain, "http://[::1]/", ""},
+		{ScopeDomain, "http://[::2]/", ReasonScope},
 
 		{ScopePrefix, "https://www.example.org/blog/2024/", ""},
 		{ScopePrefix, "https://www.example.org/blog/2024/05/x.html", ""},
