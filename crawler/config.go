@@ -29,6 +29,9 @@ const (
 	DefaultMemory       = 192 << 20
 )
 
+// maxRetries is more than anybody waits for.
+const maxRetries = 1 << 20
+
 // NoDelay as Config.Delay asks hosts without any pause.
 const NoDelay time.Duration = -1
 
@@ -349,7 +352,7 @@ func (cfg Config) complete() (Config, error) {
 		return cfg, err
 	}
 	cfg.Delay = signed(cfg.Delay, DefaultDelay)
-	cfg.Retries = signed(cfg.Retries, DefaultRetries)
+	cfg.Retries = min(signed(cfg.Retries, DefaultRetries), maxRetries)
 	cfg.HostFailures = signed(cfg.HostFailures, DefaultHostFailures)
 	cfg.PerHost = orDefault(cfg.PerHost, 1)
 	cfg.Concurrency = orDefault(cfg.Concurrency, DefaultConcurrency)

@@ -108,6 +108,10 @@ func TestPagePolicies(t *testing.T) {
 			html(w, `<title>Secret</title><a href=/from-noindex>x</a>`)
 		case "/robots.txt":
 			w.WriteHeader(404)
+		case "/from-noindex":
+			w.Header().Set("X-Robots-Tag", "noindex")
+			w.WriteHeader(404)
+			fmt.Fprint(w, "secret, too")
 		default:
 			html(w, "")
 		}
@@ -154,6 +158,9 @@ func TestPagePolicies(t *testing.T) {
 		}
 		if ad := all[site+"/ad"]; ad != nil && (ad.Rel != "nofollow,sponsored" || all[site+"/comment"].Rel != "ugc") {
 			t.Errorf("rel of results: %q, %q", ad.Rel, all[site+"/comment"].Rel)
+		}
+		if _, err := job.Store().Body(t.Context(), all[site+"/from-noindex"].Seq); (err != nil) != test.policy.DropNoindex {
+			t.Errorf("body of a 404 with noindex: %v", err)
 		}
 		noindex := all[site+"/noindex"]
 		_, err := job.Store().Body(t.Context(), noindex.Seq)

@@ -86,9 +86,6 @@ func (v *visit) followLinks(ch *change, p *Page, rec *storage.Record) {
 	}
 	f := p.find()
 	rec.Title, rec.Links, rec.Robots = f.title, len(f.links), words(f.robots)
-	if v.drops(p) {
-		rec.Title, rec.Body = "", nil
-	}
 	if v.cfg.NoFollow || v.site.NoFollow {
 		return
 	}
@@ -156,7 +153,7 @@ func (v *visit) linkRequest(p *Page, i int, verdict verdict) frontier.Request {
 	return req
 }
 
-// drops says whether nothing is kept of a page but that it was there.
+// drops says whether neither title nor body is kept of a page.
 func (v *visit) drops(p *Page) bool {
 	return v.cfg.Robots.DropNoindex && p.Robots()&links.NoIndex != 0
 }

@@ -322,7 +322,7 @@ func (v *visit) store(a *answer, page *Page, target string, handlerErr error) {
 	rec.FetchedAt, rec.Duration = page.FetchedAt, page.Duration
 	rec.Bytes, rec.WireBytes = int64(len(page.Body)), a.resp.WireBytes()
 	rec.Truncated = page.Truncated
-	if !v.cfg.NoBodies {
+	if !v.cfg.NoBodies && !v.drops(page) {
 		rec.Body = a.body.raw.Bytes()
 	}
 	rec.Robots = words(page.head.robots)
@@ -333,9 +333,6 @@ func (v *visit) store(a *answer, page *Page, target string, handlerErr error) {
 		v.followRedirect(ch, page, target)
 	case v.unchanged(page):
 		v.likeBefore(rec)
-		if v.drops(page) {
-			rec.Body = nil
-		}
 		v.sameBody(rec)
 	default:
 		if rec.Status/100 == 2 {
@@ -343,10 +340,16 @@ func (v *visit) store(a *answer, page *Page, target string, handlerErr error) {
 		}
 		v.followLinks(ch, page, rec)
 	}
+	if v.drops(page) {
+		rec.Title = ""
+	}
 	v.takeHandled(ch, page, rec, handlerErr)
 	v.explainCut(a, rec)
 	v.limits.Clip(rec) // a hostile page must not fail the whole commit
 	ch.weight = int64(len(rec.Body)+len(rec.Head)+len(rec.Data)) + requestWeight + weigh(ch.add...)
+	for _, item := range rec.Items {
+		ch.weight += int64(len(item))
+	}
 	ch.release = a.body.release
 	v.count(ch)
 	v.tellFetched(rec, len(rec.Items), a.err)
