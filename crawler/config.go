@@ -293,9 +293,10 @@ type Config struct {
 	// it, and only that address and port.
 	AllowPrivate bool
 
-	// Session makes the requests. Nil: one made from Proxies, Header, Jar,
-	// UserAgent, Timeout and AllowPrivate, which else must be unset, as a session
-	// brings its own. The caller closes a session of theirs.
+	// Session makes the requests, which carry UserAgent and go through Middleware
+	// first. Nil: one made from Proxies, Header, Jar, Timeout and AllowPrivate, which
+	// else must be unset, as a session brings its own. The caller closes a session of
+	// theirs.
 	Session *httpclient.Session
 
 	// Middleware wraps each fetch, the first outermost.

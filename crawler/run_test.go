@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/orbweaver/orbweaver/crawler"
+	"github.com/orbweaver/orbweaver/httpclient"
 	"github.com/orbweaver/orbweaver/internal/simweb"
 )
 
@@ -123,5 +124,35 @@ func TestCancelGivesBack(t *testing.T) {
 	}
 	if n := len(results(t, reopen(t, dir).Store())); n != 400 {
 		t.Errorf("%d results, want 400", n)
+	}
+}
+
+// TestSessionOfTheUser: what goes through a session of the user's has the crawler's name and passes its middleware, robots.txt
+// too.
+func TestSessionOfTheUser(t *testing.T) {
+	var strangers, asked, passed atomic.Int32
+	site := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		if r.UserAgent() != "mybot/1.0" || r.Header.Get("X-Own") != "yes" {
+			strangers.Add(1)
+		}
+		html(w, "x")
+	})
+	session, err := httpclient.New(httpclient.Config{Header: http.Header{"X-Own": {"yes"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	s, _ := run(t, crawler.Config{
+		Seeds: []string{site}, Session: session, UserAgent: "mybot/1.0",
+		Middleware: []httpclient.Middleware{func(next httpclient.Handler) httpclient.Handler {
+			return func(ctx context.Context, r *httpclient.Request) (*httpclient.Response, error) {
+				passed.Add(1)
+				return next(ctx, r)
+			}
+		}},
+	})
+	if s.Fetched != 1 || asked.Load() != 2 || passed.Load() != 2 || strangers.Load() != 0 {
+		t.Errorf("%d fetched, %d asked, %d of them by strangers, %d through the middleware", s.Fetched, asked.Load(), strangers.Load(), passed.Load())
 	}
 }

@@ -15,7 +15,7 @@ import (
 // one.
 func (c *Crawler) openSession() error {
 	if c.cfg.Session != nil {
-		c.session = c.cfg.Session
+		c.session = c.cfg.Session.With(httpclient.Timeout{}, append(slices.Clone(c.cfg.Middleware), c.introduce)...)
 		return nil
 	}
 	pool := httpclient.PoolConfig{Limit: httpclient.Unlimited} // the workers are the limit
@@ -56,6 +56,17 @@ func (c *Crawler) openSession() error {
 	c.session, err = httpclient.New(cfg)
 	c.ownSession = err == nil
 	return err
+}
+
+// introduce sends the name that robots.txt is judged by with what goes through a session
+// of the user's.
+func (c *Crawler) introduce(next httpclient.Handler) httpclient.Handler {
+	return func(ctx context.Context, req *httpclient.Request) (*httpclient.Response, error) {
+		if !req.Header.Has("User-Agent") {
+			req.Header.Set("User-Agent", c.cfg.UserAgent)
+		}
+		return next(ctx, req)
+	}
 }
 
 func (c *Crawler) header() http.Header {
