@@ -35,14 +35,14 @@ const (
 	inboxEntry    = 1000    // bytes of one entry, likewise
 	inboxValue    = 8 << 10 // bytes, beyond which a new value begins
 
-	// The inbox may take two bytes for each known URL before it is merged, within bounds, and have maxInbox entries, which bounds
-	// memory to some 5 MB.
+	// The inbox may take two bytes for each known URL before it is merged, within bounds, and have maxInbox entries. As many again may
+	// come until what is merged is deleted, which bounds memory to some 10 MB.
 	inboxShare    = 2
 	minInboxBytes = 64 << 10
 	maxInboxBytes = 16 << 20
 	maxInbox      = 128 << 10
 
-	// inboxCut is how many values are deleted at once, when all of them are merged.
+	// inboxCut is how many more values than twice what it adds a transaction deletes, when all of them are merged.
 	inboxCut = 64
 )
 
@@ -346,7 +346,7 @@ func (in *inbox) finish(t *tree, total uint64, s *scratch) (changed bool, err er
 	if err := in.merge(t, 2*added+mergeLeast, s); err != nil || len(in.merging) > 0 {
 		return true, err
 	}
-	return true, in.delete(t)
+	return true, in.delete(t, added)
 }
 
 // merge merges about n entries.
@@ -371,12 +371,17 @@ func (in *inbox) merge(t *tree, n int, s *scratch) error {
 	return nil
 }
 
-// delete deletes some of what is merged.
-func (in *inbox) delete(t *tree) error {
+// delete deletes some of what is merged: of bytes about twice as many as the transaction has added, in so many entries, so that the
+// inbox shrinks however large transactions are.
+func (in *inbox) delete(t *tree, added int) error {
+	most := inboxCut
+	if added > 0 {
+		most += 2 * int((in.next-in.entries[in.before].position)/inboxValue)
+	}
 	var old [][8]byte // gathered first: a cursor loses its place when its page changes
 	c := t.inbox.Cursor()
 	k, _ := c.First()
-	for ; len(k) == 8 && binary.BigEndian.Uint64(k) < in.end && len(old) < inboxCut; k, _ = c.Next() {
+	for ; len(k) == 8 && binary.BigEndian.Uint64(k) < in.end && len(old) < most; k, _ = c.Next() {
 		old = append(old, [8]byte(k))
 	}
 	in.cut = len(k) != 8 || binary.BigEndian.Uint64(k) >= in.end

@@ -310,3 +310,27 @@ func TestInboxKept(t *testing.T) {
 		}
 	}
 }
+
+// TestInboxBound proves that the inbox is bounded whatever the size of transactions: it is merged and deleted as fast as it grows.
+func TestInboxBound(t *testing.T) {
+	const hosts, size, total = 1 << 15, 1 << 16, 16 << 16
+	db := openDB(t, filepath.Join(t.TempDir(), "db"), bbolt.Options{NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
+	m := &mail{t: t, db: db}
+	m.open()
+	reqs := make([]frontier.Request, size)
+	most := 0
+	for sent := 0; sent < total; {
+		for i := range reqs {
+			host := fmt.Sprintf("host%d.example", sent%hosts)
+			reqs[i] = frontier.Request{URL: fmt.Sprintf("https://%s/%d", host, sent), Host: host}
+			sent++
+		}
+		if _, err := m.b.Apply(t.Context(), &frontier.Batch{Add: reqs}); err != nil {
+			t.Fatal(err)
+		}
+		most = max(most, len(m.b.logs.inbox.entries))
+	}
+	if most > 2*maxInbox {
+		t.Errorf("there were %d entries at once, want %d at most", most, 2*maxInbox)
+	}
+}
