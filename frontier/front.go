@@ -173,8 +173,13 @@ func (f *Frontier) newHosts(claims []Claim, now time.Time) []*host {
 			last := earlier(c.Last, now)
 			h.last = start{at: last, answered: last}
 		}
-		// A clock set back must not keep a host waiting: no start so far can ask for more than one delay from now.
-		h.next = earlier(c.Next, start{at: now}.next(h.delay))
+		// A clock set back must not keep a host waiting: no start so far can ask for more than one delay from now, if for the
+		// greatest that comes of an answer.
+		most := h.delay
+		if a := &f.cfg.Adaptive; a.Factor > 0 {
+			most = max(most, a.Max)
+		}
+		h.next = earlier(c.Next, start{at: now}.next(most))
 		hosts[i] = h
 	}
 	return hosts

@@ -49,6 +49,7 @@ var tests = []struct {
 	{"Delay", testDelay},
 	{"Answered", testAnswered},
 	{"HostDelay", testHostDelay},
+	{"Adaptive", testAdaptive},
 	{"Blocked", testBlocked},
 	{"PerHost", testPerHost},
 	{"PerHostDelay", testPerHostDelay},

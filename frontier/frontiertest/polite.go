@@ -324,3 +324,32 @@ func testSmallFrontDelay(t *testing.T, open opener) {
 		t.Errorf("took %v, could be done in %v", took, most)
 	}
 }
+
+// testAdaptive crawls hosts that answer slowly, leave memory between their turns, and are there over a restart: the delay that comes
+// of an answer holds all the same.
+func testAdaptive(t *testing.T, open opener) {
+	const hosts, pages, answer, delay = 40, 4, 300 * time.Millisecond, 30 * time.Second
+	x := newFixture(t, open, frontier.Config{
+		Front: 8, Adaptive: frontier.Adaptive{Factor: float64(delay / answer), Max: time.Minute},
+	})
+	for n := range hosts {
+		x.put(requests(hostName(n), pages)...)
+	}
+	last := make(map[string]time.Time)
+	for n := range hosts * pages {
+		if n == hosts*pages/2 && x.opened.Restart != nil {
+			x.restart()
+		}
+		l := x.lease()
+		if at, asked := last[l.Host]; asked && time.Since(at) < delay {
+			t.Errorf("%s was leased %v after its last start, want %v", l.Host, time.Since(at), delay)
+		}
+		last[l.Host] = time.Now()
+		l.Started(time.Now())
+		time.Sleep(answer)
+		l.Answered(time.Now())
+		l.Release()
+		x.commit(&frontier.Batch{Done: l.Requests})
+	}
+	x.finished()
+}
