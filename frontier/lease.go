@@ -524,14 +524,16 @@ func (l *Lease) Received(bytes int64) {
 }
 
 // Revoked reports whether the host should be asked no more under this lease: it has been blocked, paused or closed, its
-// budget is used up, or the claim is lost. The worker looks before each request but the first, and releases what is left.
+// budget is used up, the claim is lost, or it has got a delay, with which this lease has had its one start. The worker looks
+// before each request but the first, and releases what is left.
 func (l *Lease) Revoked() bool {
 	f := l.f
 	now := time.Now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	h := l.host
-	return f.closed || h.lost || h.expired(now) || h.paused || h.blocked.After(now) || h.over(now) != NotClosed
+	return f.closed || h.lost || h.expired(now) || h.paused || h.blocked.After(now) || h.over(now) != NotClosed ||
+		l.started && h.delay > 0
 }
 
 // Release tells that the worker is through with the host. Those of its requests that it did not fetch are

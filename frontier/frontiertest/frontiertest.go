@@ -53,6 +53,7 @@ var tests = []struct {
 	{"Blocked", testBlocked},
 	{"PerHost", testPerHost},
 	{"PerHostDelay", testPerHostDelay},
+	{"DelayLearnt", testDelayLearnt},
 	{"Rate", testRate},
 	{"Release", testRelease},
 	{"FailedCommit", testFailedCommit},

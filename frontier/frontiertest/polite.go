@@ -199,6 +199,35 @@ func testPerHostDelay(t *testing.T, open opener) {
 	x.after(start, time.Second+grace)
 }
 
+// testDelayLearnt tells of a host's delay when two workers have batches of its requests: each of them starts no more, and what
+// they release has the delay.
+func testDelayLearnt(t *testing.T, open opener) {
+	x := newFixture(t, open, frontier.Config{PerHost: 2, LeaseSize: 4})
+	x.put(requests("a.example", 8)...)
+	first, second := x.lease(), x.lease()
+	start := time.Now()
+	first.Started(start)
+	if first.Revoked() {
+		t.Error("revoked for nothing")
+	}
+	wish := 10 * time.Second
+	x.change(frontier.HostChange{Host: "a.example", Delay: &wish})
+	if !first.Revoked() {
+		t.Error("not revoked by a delay, after its start")
+	}
+	if second.Revoked() {
+		t.Error("revoked before its one start")
+	}
+	second.Started(start)
+	for _, l := range []*frontier.Lease{first, second} {
+		l.Release(l.Requests[1:]...)
+		x.commit(&frontier.Batch{Done: l.Requests[:1]})
+	}
+	if l := x.after(start, wish+grace); len(l.Requests) != 1 {
+		t.Errorf("%d requests leased of a host with a delay, want 1", len(l.Requests))
+	}
+}
+
 func testRate(t *testing.T, open opener) {
 	x := newFixture(t, open, frontier.Config{Rate: 10, PerHost: 2})
 	for n := range 20 {
