@@ -211,7 +211,7 @@ func (w *walk) run(t *tree, now int64, share int) error {
 		return nil
 	}
 	free := int(w.record.pending) - int(countBits(w.taken))
-	w.n = max(1, min(w.n, (free+share-1)/share))
+	w.n = max(1, min(w.n, (free-1)/share+1))
 	c := t.queue.Cursor()
 	if w.record.later > 0 {
 		if err := w.later(c, now); err != nil || w.full {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -153,6 +154,9 @@ func testClaims(t *testing.T, open opener) {
 	again, err := b.Take(ctx, first[0], now, 2, 1)
 	if err != nil || len(again.Requests) != 1 || again.Requests[0].URL != taken.Requests[1].URL {
 		t.Fatalf("%+v, %v; want what was given back", again, err)
+	}
+	if some, err := b.Take(ctx, first[1], now, 2, math.MaxInt); err != nil || len(some.Requests) != 1 || !some.More {
+		t.Fatalf("%+v, %v; want 1 and more, as the rest is for others", some, err)
 	}
 
 	// A claim given back is stale, and what was taken under it waits again.

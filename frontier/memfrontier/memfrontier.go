@@ -178,7 +178,7 @@ func (b *Backend) Take(_ context.Context, c frontier.Claim, now time.Time, n, sh
 	if err != nil {
 		return frontier.Taken{}, err
 	}
-	n = min(n, (len(h.later)+len(h.queue)+share-1)/share)
+	n = min(n, (len(h.later)+len(h.queue)-1)/share+1)
 	var t frontier.Taken
 	for len(t.Requests) < n {
 		var e *entry
