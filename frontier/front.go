@@ -66,12 +66,17 @@ func (h *host) nextStart() time.Time {
 	return later(later(h.next, h.turn), h.last.next(h.delay))
 }
 
+// endOfTime is the last time before Never. A host that is blocked for ever is due then: it has a place in the heap, from which it is
+// given back when others need the room.
+var endOfTime = Never.Add(-1)
+
 // dueAt is when a worker may get the host, or when it need not be remembered any more.
 func (h *host) dueAt() time.Time {
-	if !h.more {
-		return h.nextStart()
+	due := h.nextStart()
+	if h.more {
+		due = later(later(due, h.blocked), h.ready)
 	}
-	return later(later(h.nextStart(), h.blocked), h.ready)
+	return earlier(due, endOfTime)
 }
 
 // idle reports whether nobody is at work on the host.

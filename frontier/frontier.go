@@ -254,7 +254,7 @@ func (f *Frontier) Stats() Stats {
 }
 
 // Due tells when the next host is due, as far as that is known without looking at all of them: it may be sooner than
-// there is anything to take. Never: nothing waits that is not leased.
+// there is anything to take. Never: nothing waits that is not leased, or only what is blocked for ever.
 func (f *Frontier) Due() time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -264,6 +264,9 @@ func (f *Frontier) Due() time.Time {
 	}
 	if len(f.front.due) > 0 {
 		first = earlier(first, f.front.due[0].due)
+	}
+	if !first.Before(endOfTime) {
+		return Never
 	}
 	return first
 }

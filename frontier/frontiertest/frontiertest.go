@@ -51,6 +51,7 @@ var tests = []struct {
 	{"HostDelay", testHostDelay},
 	{"Adaptive", testAdaptive},
 	{"Blocked", testBlocked},
+	{"BlockedForEver", testBlockedForEver},
 	{"PerHost", testPerHost},
 	{"PerHostDelay", testPerHostDelay},
 	{"DelayLearnt", testDelayLearnt},

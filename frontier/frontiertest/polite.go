@@ -160,6 +160,50 @@ func testBlocked(t *testing.T, open opener) {
 	x.fetch(x.after(start, 3*time.Minute))
 }
 
+// testBlockedForEver blocks far more hosts than the front has room for, one after another, until the end of time: they leave it.
+func testBlockedForEver(t *testing.T, open opener) {
+	const hosts, front = 100, 4
+	o := open(t)
+	count := &claimCount{Backend: o.Backend}
+	o.Backend = count
+	x := newFixture(t, func(testing.TB) *Opened { return o }, frontier.Config{Front: front})
+	for n := range hosts {
+		x.put(requests(hostName(n), 1)...)
+	}
+	for range hosts {
+		l := x.lease()
+		x.commit(&frontier.Batch{Retry: l.Requests, Hosts: []frontier.HostChange{{Host: l.Host, BlockedUntil: frontier.Never}}})
+		l.Release()
+	}
+	x.idle(time.Hour)
+	if due := x.Due(); due.Before(time.Now().AddDate(200, 0, 0)) {
+		t.Errorf("the next host is due at %v, want never", due)
+	}
+	if count.now > 2*front {
+		t.Errorf("%d hosts are claimed, want %d at most", count.now, 2*front)
+	}
+	x.change(frontier.HostChange{Host: hostName(0), Closed: new(frontier.ClosedByCaller)})
+	x.idle(time.Hour)
+	x.dropped(frontier.ClosedByCaller, 1)
+}
+
+// claimCount counts the hosts that are claimed.
+type claimCount struct {
+	frontier.Backend
+	now int
+}
+
+func (c *claimCount) Claim(ctx context.Context, from, before time.Time, n int) ([]frontier.Claim, time.Time, error) {
+	claims, next, err := c.Backend.Claim(ctx, from, before, n)
+	c.now += len(claims)
+	return claims, next, err
+}
+
+func (c *claimCount) Return(ctx context.Context, hosts []frontier.Returned) (time.Time, error) {
+	c.now -= len(hosts)
+	return c.Backend.Return(ctx, hosts)
+}
+
 func testPerHost(t *testing.T, open opener) {
 	x := newFixture(t, open, frontier.Config{PerHost: 3, LeaseSize: 1})
 	x.put(requests("a.example", 10)...)
