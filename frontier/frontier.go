@@ -177,7 +177,7 @@ func New(b Backend, cfg Config) (*Frontier, error) {
 		if f.lastAddress, err = lru.New[string, netip.Addr](addressTable); err != nil {
 			panic(err) // the size is a positive constant
 		}
-		if stats.Done > 0 {
+		if stats.Known > 0 { // whatever has become of it, it may have been asked for
 			f.opens = time.Now().Add(cfg.AddressDelay)
 		}
 	}

@@ -74,6 +74,23 @@ func testFair(t *testing.T, open opener) {
 	}
 }
 
+// testAddressRestart restarts a job that has asked for one page, which is to be tried again: an address known to nobody any more
+// is not asked sooner for that.
+func testAddressRestart(t *testing.T, open opener) {
+	x := newFixture(t, open, frontier.Config{AddressDelay: time.Minute})
+	x.put(append(requests("a.example", 1), requests("b.example", 1)...)...)
+	start := time.Now()
+	l := x.after(start, 0) // a new job has asked nobody
+	if !l.Address(netip.MustParseAddr("192.0.2.1")) {
+		t.Fatal("an address that nobody was asked at is not to be had")
+	}
+	l.Started(start)
+	x.commit(&frontier.Batch{Retry: l.Requests})
+	l.Release()
+	x.restart()
+	x.after(start, time.Minute)
+}
+
 // testAddresses proves that hosts that share an IP address keep Config.AddressDelay together, whoever of them is asked, and
 // lose no time that they need not.
 func testAddresses(t *testing.T, open opener) {

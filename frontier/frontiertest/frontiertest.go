@@ -68,6 +68,7 @@ var tests = []struct {
 	{"Turns", testTurns},
 	{"Fair", testFair},
 	{"Addresses", testAddresses},
+	{"AddressRestart", testAddressRestart},
 	{"SmallFront", testSmallFront},
 	{"SmallFrontDelay", testSmallFrontDelay},
 	{"Paused", testPaused},
