@@ -87,8 +87,8 @@ func (c Config) complete() (Config, error) {
 		return c, &ConfigError{"AddressDelay", "is negative"}
 	case !(c.Adaptive.Factor >= 0) || math.IsInf(c.Adaptive.Factor, 0):
 		return c, &ConfigError{"Adaptive.Factor", "is not a factor from 0 up"}
-	case c.Adaptive.Min < 0 || c.Adaptive.Max < c.Adaptive.Min:
-		return c, &ConfigError{"Adaptive", "has a Min below 0 or above its Max"}
+	case c.Adaptive.Min < 0 || c.Adaptive.Max < 0 || c.Adaptive.Factor > 0 && c.Adaptive.Max < c.Adaptive.Min:
+		return c, &ConfigError{"Adaptive", "has a Min or Max below 0, or a Min above its Max"}
 	case c.Delay < 0:
 		return c, &ConfigError{"Delay", "is negative"}
 	case c.MaxDelay < 0:

@@ -278,7 +278,7 @@ func (f *Frontier) pay(now time.Time) time.Duration {
 // refill claims hosts that are due before those in the front. It returns hosts to give back for them.
 func (f *Frontier) refill(ctx context.Context) ([]*host, error) {
 	f.mu.Lock()
-	n := min(refillSize, (f.cfg.Front+3)/4)
+	n := min(refillSize, (f.cfg.Front-1)/4+1)
 	room := max(0, f.cfg.Front-len(f.front.due))
 	victims := f.latest(n - room)
 	before := Never

@@ -28,8 +28,11 @@ func (s start) next(delay time.Duration) time.Time {
 func (h *host) setDelay(c *Config) {
 	h.delay = max(h.policy.Delay, min(h.wish, c.MaxDelay))
 	if a := &c.Adaptive; a.Factor > 0 {
-		most := float64(a.Max) // as a product may not fit a Duration
-		h.delay = max(h.delay, a.Min, time.Duration(min(a.Factor*float64(h.response), most)))
+		adapted := a.Max
+		if d := a.Factor * float64(h.response); d < float64(a.Max) { // else it may not fit a Duration
+			adapted = time.Duration(d)
+		}
+		h.delay = max(h.delay, a.Min, adapted)
 	}
 }
 

@@ -37,6 +37,33 @@ func TestStartNext(t *testing.T) {
 	}
 }
 
+func TestSetDelay(t *testing.T) {
+	const forEver = math.MaxInt64
+	for _, test := range []struct {
+		adaptive       Adaptive
+		response, want time.Duration
+	}{
+		{Adaptive{}, time.Hour, time.Second},
+		{Adaptive{Min: time.Minute}, time.Hour, time.Second}, // off, whatever else it says
+		{Adaptive{Factor: 5}, 0, time.Second},
+		{Adaptive{Factor: 5}, time.Second, 5 * time.Second},
+		{Adaptive{Factor: 5, Min: 7 * time.Second}, time.Second, 7 * time.Second},
+		{Adaptive{Factor: 5}, time.Hour, defaultMaxDelay},
+		{Adaptive{Factor: 5, Max: time.Minute}, time.Hour, time.Minute},
+		{Adaptive{Factor: 1e10, Max: forEver}, time.Hour, forEver},
+		{Adaptive{Factor: math.MaxFloat64, Max: forEver}, forEver, forEver},
+	} {
+		c, err := Config{Adaptive: test.adaptive}.complete()
+		if err != nil {
+			t.Errorf("%+v: %v", test.adaptive, err)
+		}
+		h := host{policy: Policy{Delay: time.Second}, response: test.response}
+		if h.setDelay(&c); h.delay != test.want {
+			t.Errorf("%+v, answered after %v: delay %v, want %v", test.adaptive, test.response, h.delay, test.want)
+		}
+	}
+}
+
 func TestConfig(t *testing.T) {
 	for field, c := range map[string]Config{
 		"Delay":     {Delay: -1},
@@ -45,6 +72,7 @@ func TestConfig(t *testing.T) {
 		"Rate":      {Rate: math.NaN()},
 		"LeaseSize": {LeaseSize: 65},
 		"Front":     {Front: -1},
+		"Adaptive":  {Adaptive: Adaptive{Factor: 1, Min: 2, Max: 1}},
 	} {
 		_, err := New(nil, c)
 		var wrong *ConfigError
