@@ -18,8 +18,8 @@ type Policy struct {
 
 // Usage is what a host has had of its budgets.
 type Usage struct {
-	Pages int64     // sum of HostChange.Fetched
-	Bytes int64     // sum of HostChange.Bytes
+	Pages int64     // sum of HostChange.Fetched; the greatest number if it is beyond that
+	Bytes int64     // sum of HostChange.Bytes; likewise
 	Since time.Time // when the first of its requests was ended by a commit; zero: none was
 }
 
@@ -88,7 +88,7 @@ func (h *host) over(now time.Time) Closure {
 		return h.closed
 	case p.MaxPages > 0 && u.Pages >= p.MaxPages:
 		return ClosedPages
-	case p.MaxBytes > 0 && u.Bytes+h.received >= p.MaxBytes:
+	case p.MaxBytes > 0 && h.received >= p.MaxBytes-u.Bytes:
 		return ClosedBytes
 	case !now.Before(h.timeUp()):
 		return ClosedTime

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"time"
 )
@@ -519,8 +520,9 @@ func (l *Lease) Received(bytes int64) {
 	f := l.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	l.host.received += max(0, bytes)
-	f.settle(l.host)
+	h := l.host
+	h.received += min(max(0, bytes), math.MaxInt64-h.received)
+	f.settle(h)
 }
 
 // Revoked reports whether the host should be asked no more under this lease: it has been blocked, paused or closed, its

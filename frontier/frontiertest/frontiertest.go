@@ -76,6 +76,7 @@ var tests = []struct {
 	{"DropHuge", testDropHuge},
 	{"MaxPages", testMaxPages},
 	{"MaxBytes", testMaxBytes},
+	{"Huge", testHuge},
 	{"MaxTime", testMaxTime},
 	{"Raised", testRaised},
 	{"RaisedMany", testRaisedMany},

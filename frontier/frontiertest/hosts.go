@@ -3,6 +3,7 @@ package frontiertest
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -287,6 +288,31 @@ func testMaxBytes(t *testing.T, open opener) {
 	s, err := x.Lookup(context.Background(), request("a.example", 0))
 	if u := s.Host.Usage; err != nil || u.Pages != 7 || u.Bytes != 1150 || u.Since.IsZero() {
 		t.Errorf("%+v, %v", u, err)
+	}
+}
+
+// testHuge has more pages and bytes than an int64 holds: a budget that is used up stays so.
+func testHuge(t *testing.T, open opener) {
+	x := newFixture(t, open, frontier.Config{LeaseSize: 3, Policy: func(host string) frontier.Policy {
+		return frontier.Policy{MaxBytes: 1000, MaxPages: 1000}
+	}})
+	x.put(requests("a.example", 5)...)
+	l := x.lease()
+	for n := range 2 {
+		x.commit(&frontier.Batch{
+			Done:  l.Requests[n : n+1],
+			Hosts: []frontier.HostChange{{Host: "a.example", Fetched: math.MaxInt64, Bytes: math.MaxInt64}},
+		})
+		l.Received(math.MaxInt64)
+		if !l.Revoked() {
+			t.Error("not revoked when its budgets were used up")
+		}
+	}
+	l.Release(l.Requests[2])
+	x.finished()
+	s, err := x.Lookup(context.Background(), request("a.example", 4))
+	if u := s.Host.Usage; err != nil || u.Pages != math.MaxInt64 || u.Bytes != math.MaxInt64 || s.State != frontier.StateDropped {
+		t.Errorf("%+v, %v", s, err)
 	}
 }
 

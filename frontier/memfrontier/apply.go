@@ -3,6 +3,7 @@ package memfrontier
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/orbweaver/orbweaver/frontier"
@@ -170,8 +171,8 @@ func (a *applying) change(c *frontier.HostChange) {
 			a.delta.Closed++
 		}
 	}
-	h.usage.Pages += c.Fetched
-	h.usage.Bytes += c.Bytes
+	h.usage.Pages += min(c.Fetched, math.MaxInt64-h.usage.Pages)
+	h.usage.Bytes += min(c.Bytes, math.MaxInt64-h.usage.Bytes)
 }
 
 // takeBack lets what a host has kept wait again.
