@@ -32,3 +32,28 @@ func TestFrontOfAnySize(t *testing.T) {
 		})
 	}
 }
+
+// TestPolicyMayAsk: a Policy may look at the Frontier that calls it.
+func TestPolicyMayAsk(t *testing.T) {
+	var f *frontier.Frontier
+	calls := 0
+	f, err := frontier.New(memfrontier.New(), frontier.Config{Policy: func(host string) frontier.Policy {
+		calls++
+		return frontier.Policy{MaxPages: int64(10 * f.Stats().Hosts)}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	putHosts(t, f, 1, 1)
+	l, err := f.Lease(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Lookup(t.Context(), l.Requests[0].Request); err != nil {
+		t.Error(err)
+	}
+	if calls != 2 {
+		t.Errorf("the Policy was asked %d times, want 2", calls)
+	}
+}

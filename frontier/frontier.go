@@ -37,7 +37,7 @@ type Config struct {
 	LateEvery int
 
 	// Policy tells what is different for one host; nil: nothing. It is called whenever the host comes into memory, and
-	// should tell the same of a host each time. Calls may come at once.
+	// should tell the same of a host each time. Calls may come at once, and without locks held.
 	Policy func(host string) Policy
 
 	Starved func() // called when a Lease call starts to wait, without locks held; must not block; nil: nothing
@@ -277,11 +277,11 @@ func (f *Frontier) Lookup(ctx context.Context, r Request) (Status, error) {
 	if err != nil {
 		return s, fmt.Errorf("frontier: look up %q: %w", r.URL, err)
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	h := &host{policy: f.policy(r.Host), wish: s.Host.Delay}
 	h.setDelay(&f.cfg)
 	s.Host.Delay = h.delay
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if h := f.front.hosts[r.Host]; h != nil {
 		s.Host.Delay, s.Host.Next = h.delay, h.nextStart()
 	}
