@@ -37,10 +37,10 @@ type Backend interface {
 	// Untake lets requests wait again, in front of those behind them.
 	Untake(ctx context.Context, c Claim, at []Position) error
 
-	// Apply makes one atomic and durable change: it remembers b.Hosts, ends what is in b.Done, puts back what is in b.Retry,
-	// queues b.Again, and adds what is new in b.Add. The batch has been checked; Leased.Position tells where a leased
-	// request is, Leased.Token with which claim it was taken: a batch with claims that are lost is refused with a
-	// *StaleError. On an error nothing has changed.
+	// Apply makes one atomic and durable change: it remembers b.Hosts, what they are closed for as Closure.Then says, ends what
+	// is in b.Done, puts back what is in b.Retry, queues b.Again, and adds what is new in b.Add. The batch has been checked;
+	// Leased.Position tells where a leased request is, Leased.Token with which claim it was taken: a batch with claims that are
+	// lost is refused with a *StaleError. On an error nothing has changed.
 	Apply(ctx context.Context, b *Batch) (Committed, error)
 
 	// Return gives claims up; nothing is taken of their hosts any more. It tells when the first of the

@@ -32,8 +32,9 @@ type HostChange struct {
 	Paused *bool
 
 	// Closed closes the host, until NotClosed opens it: then what it has kept waits again, and what else was dropped stays
-	// dropped. What is leased already may be finished, but not be put back. nil keeps what was. A Frontier closes a host itself
-	// when its Policy says so, and opens those that were closed for less than its Policy allows before it hands out its first lease.
+	// dropped. A host that is closed already stays closed for what it was, if the new closure Keeps: see Closure.Then. What is
+	// leased already may be finished, but not be put back. nil keeps what was. A Frontier closes a host itself when its Policy
+	// says so, and opens those that were closed for less than its Policy allows before it hands out its first lease.
 	Closed *Closure
 
 	// Fetched and Bytes are added to the host's Usage, which Policy limits. A request counts as one page at most, in the Batch

@@ -51,6 +51,15 @@ const (
 // caller closed a host for, it drops for good.
 func (c Closure) Keeps() bool { return c > NotClosed && c < ClosedByCaller }
 
+// Then is what a host that is closed for c is closed for after a HostChange.Closed of next: a closure that Keeps closes only a host
+// that is open, so that a Frontier that closes one for a budget does not undo what the caller has closed it for meanwhile.
+func (c Closure) Then(next Closure) Closure {
+	if c != NotClosed && next.Keeps() {
+		return c
+	}
+	return next
+}
+
 // dropSize is how many requests of a closed host are dropped at once: it bounds the transaction that does so.
 const dropSize = 1 << 15
 

@@ -160,7 +160,7 @@ func (f *Frontier) change(h *host, c HostChange) {
 		h.paused = *c.Paused
 	}
 	if c.Closed != nil {
-		h.closed = *c.Closed
+		h.closed = h.closed.Then(*c.Closed)
 	}
 	f.settle(h)
 }

@@ -526,8 +526,8 @@ func (a *applying) change(w *work) error {
 				a.counts.paused--
 			}
 		}
-		if c.Closed != nil && *c.Closed != h.closed {
-			a.setClosed(*c.Closed)
+		if c.Closed != nil {
+			a.setClosed(h.closed.Then(*c.Closed))
 		}
 		h.pages = satAdd(h.pages, c.Fetched)
 		h.bytes = satAdd(h.bytes, c.Bytes)
@@ -538,6 +538,9 @@ func (a *applying) change(w *work) error {
 // setClosed changes what the host is closed for. What it has kept waits again, or waits to be dropped for the new reason.
 func (a *applying) setClosed(why frontier.Closure) {
 	h := &a.host
+	if why == h.closed {
+		return
+	}
 	if h.kept > 0 {
 		h.pending += h.kept
 		h.dropped -= h.kept

@@ -73,6 +73,7 @@ var tests = []struct {
 	{"SmallFrontDelay", testSmallFrontDelay},
 	{"Paused", testPaused},
 	{"Closed", testClosed},
+	{"ClosedTwice", testClosedTwice},
 	{"DropHuge", testDropHuge},
 	{"MaxPages", testMaxPages},
 	{"MaxBytes", testMaxBytes},

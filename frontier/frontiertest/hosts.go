@@ -147,6 +147,27 @@ func testClosed(t *testing.T, open opener) {
 	}
 }
 
+// testClosedTwice closes a host for one thing, and then for another: what a Frontier finds does not undo what the caller wants.
+func testClosedTwice(t *testing.T, open opener) {
+	x := newFixture(t, open, frontier.Config{})
+	const caller, other = frontier.ClosedByCaller, frontier.ClosedByCaller + 1
+	for _, test := range []struct{ first, second, want frontier.Closure }{
+		{caller, frontier.ClosedPages, caller},
+		{frontier.ClosedTime, frontier.ClosedPages, frontier.ClosedTime},
+		{frontier.ClosedPages, caller, caller},
+		{caller, other, other},
+		{caller, frontier.NotClosed, frontier.NotClosed},
+	} {
+		x.change(frontier.HostChange{Host: "a.example", Closed: new(frontier.NotClosed)})
+		x.change(frontier.HostChange{Host: "a.example", Closed: &test.first})
+		x.change(frontier.HostChange{Host: "a.example", Closed: &test.second})
+		s, err := x.Lookup(context.Background(), request("a.example", 0))
+		if err != nil || s.Host.Closed != test.want {
+			t.Errorf("closed for %d after %d and %d, %v; want %d", s.Host.Closed, test.first, test.second, err, test.want)
+		}
+	}
+}
+
 // dropStats is s with a host closed and n of its URLs dropped.
 func dropStats(s frontier.Stats, why frontier.Closure, n int) frontier.Stats {
 	s.Closed++

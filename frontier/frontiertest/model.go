@@ -362,9 +362,9 @@ func (m *model) change(c frontier.HostChange) {
 	h.pages += c.Fetched
 }
 
-// close changes what the host is closed for: what it has kept waits again.
+// close changes what the host is closed for, for a budget only if it is open: what it has kept waits again.
 func (m *model) close(h *modelHost, why frontier.Closure) {
-	if why == h.closed {
+	if why == h.closed || h.closed != frontier.NotClosed && why < frontier.ClosedByCaller && why != frontier.NotClosed {
 		return
 	}
 	h.closed = why

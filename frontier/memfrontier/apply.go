@@ -162,17 +162,25 @@ func (a *applying) change(c *frontier.HostChange) {
 			a.delta.Paused += 2
 		}
 	}
-	if c.Closed != nil && *c.Closed != h.closed {
-		a.takeBack(h)
-		if h.closed != frontier.NotClosed {
-			a.delta.Closed--
-		}
-		if h.closed = *c.Closed; h.closed != frontier.NotClosed {
-			a.delta.Closed++
-		}
+	if c.Closed != nil {
+		a.setClosed(h, h.closed.Then(*c.Closed))
 	}
 	h.usage.Pages += min(c.Fetched, math.MaxInt64-h.usage.Pages)
 	h.usage.Bytes += min(c.Bytes, math.MaxInt64-h.usage.Bytes)
+}
+
+// setClosed changes what the host is closed for.
+func (a *applying) setClosed(h *host, why frontier.Closure) {
+	if why == h.closed {
+		return
+	}
+	a.takeBack(h)
+	if h.closed != frontier.NotClosed {
+		a.delta.Closed--
+	}
+	if h.closed = why; h.closed != frontier.NotClosed {
+		a.delta.Closed++
+	}
 }
 
 // takeBack lets what a host has kept wait again.
