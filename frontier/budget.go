@@ -158,6 +158,9 @@ func (f *Frontier) drop(ctx context.Context, h *host, why Closure, written bool)
 	if !written {
 		_, err = f.Commit(ctx, &Batch{Hosts: []HostChange{{Host: h.claim.Host, Closed: &why}}})
 	}
+	f.mu.Lock()
+	version := h.version
+	f.mu.Unlock()
 	if err == nil {
 		d, err = f.backend.Drop(ctx, h.claim, dropSize)
 	}
@@ -165,6 +168,9 @@ func (f *Frontier) drop(ctx context.Context, h *host, why Closure, written bool)
 	defer f.mu.Unlock()
 	defer f.ended()
 	h.taking = false
+	if err == nil && h.version == version { // else what was learnt meanwhile is newer, or as new
+		h.closed = d.Closed
+	}
 	if errors.Is(err, ErrStale) {
 		f.lose(h)
 		return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -21,7 +22,8 @@ func (f *Frontier) Commit(ctx context.Context, b *Batch) (Committed, error) {
 
 // CommitWith is Commit for a caller with a transaction of its own: apply calls the backend's method that makes b
 // part of that transaction, commits it, and returns what the backend returned, or an error if the transaction was not
-// committed. No locks are held while apply runs.
+// committed. No locks are held while apply runs, but a Batch that sets the Delay, Paused or Closed of a host waits until no
+// other that does so is under way: apply must not wait for one.
 func (f *Frontier) CommitWith(b *Batch, apply func(*Batch) (Committed, error)) (c Committed, err error) {
 	if err := b.check(); err != nil {
 		return Committed{}, err
@@ -101,10 +103,32 @@ func (b *Batch) ended(fn func(*Leased) bool) {
 	}
 }
 
-// begin reserves what b ends: no other Batch and no Release may end it too.
+// sets reports whether the change is one of those of which the last counts.
+func (c *HostChange) sets() bool { return c.Delay != nil || c.Paused != nil || c.Closed != nil }
+
+// begin waits until b may be applied, and reserves what it changes until finish.
 func (f *Frontier) begin(b *Batch) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.begun()
+	// What two Batches set of a host is finished in the order in which it is applied, or memory would keep the earlier.
+	for slices.ContainsFunc(b.Hosts, func(c HostChange) bool { return c.sets() && f.setting[c.Host] }) {
+		f.idle.Wait()
+	}
+	if err := f.reserve(b); err != nil {
+		f.ended()
+		return err
+	}
+	for i := range b.Hosts {
+		if b.Hosts[i].sets() {
+			f.setting[b.Hosts[i].Host] = true
+		}
+	}
+	return nil
+}
+
+// reserve reserves what b ends: no other Batch and no Release may end it too.
+func (f *Frontier) reserve(b *Batch) error {
 	if f.closed {
 		return ErrClosed
 	}
@@ -135,7 +159,6 @@ func (f *Frontier) begin(b *Batch) error {
 		})
 		return fmt.Errorf("%w: %s", reason, wrong.URL)
 	}
-	f.begun()
 	return nil
 }
 
@@ -151,6 +174,11 @@ func (f *Frontier) finish(b *Batch, c Committed, all *Stats, err error) {
 		}
 		return true
 	})
+	for i := range b.Hosts {
+		if b.Hosts[i].sets() {
+			delete(f.setting, b.Hosts[i].Host)
+		}
+	}
 	if err != nil {
 		return
 	}

@@ -137,6 +137,8 @@ type Frontier struct {
 	closed bool
 	busy   int       // changes under way: Close waits for them
 	idle   sync.Cond // of mu: busy went down
+
+	setting map[string]bool // hosts of which a change under way sets something: others that do wait for it
 }
 
 // disk is what is known of the hosts that are not in the front.
@@ -168,6 +170,7 @@ func New(b Backend, cfg Config) (*Frontier, error) {
 		changed: make(chan struct{}, 1),
 		front:   front{hosts: make(map[string]*host)},
 		stats:   stats,
+		setting: make(map[string]bool),
 
 		reopened: stats.Closed == 0,
 	}

@@ -74,6 +74,8 @@ var tests = []struct {
 	{"Paused", testPaused},
 	{"Closed", testClosed},
 	{"ClosedTwice", testClosedTwice},
+	{"ChangesInOrder", testChangesInOrder},
+	{"OpenedLate", testOpenedLate},
 	{"DropHuge", testDropHuge},
 	{"MaxPages", testMaxPages},
 	{"MaxBytes", testMaxBytes},

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/orbweaver/orbweaver/frontier"
@@ -166,6 +167,64 @@ func testClosedTwice(t *testing.T, open opener) {
 			t.Errorf("closed for %d after %d and %d, %v; want %d", s.Host.Closed, test.first, test.second, err, test.want)
 		}
 	}
+}
+
+// slowly commits a change that is applied at once and told to the Frontier a minute later.
+func (x *fixture) slowly(c frontier.HostChange) {
+	x.Helper()
+	go func() {
+		_, err := x.CommitWith(&frontier.Batch{Hosts: []frontier.HostChange{c}}, func(b *frontier.Batch) (frontier.Committed, error) {
+			defer time.Sleep(time.Minute)
+			return x.opened.Backend.Apply(context.Background(), b)
+		})
+		if err != nil {
+			x.Error(err)
+		}
+	}()
+	synctest.Wait()
+}
+
+// testChangesInOrder makes two changes of a host, of which the first is told to the Frontier late: the second counts. Other hosts
+// do not wait for that, nor do commits that set nothing.
+func testChangesInOrder(t *testing.T, open opener) {
+	const closed, opened = frontier.ClosedByCaller, frontier.NotClosed
+	x := newFixture(t, open, frontier.Config{LeaseSize: 1})
+	x.put(requests("a.example", 5)...)
+	l := x.lease()
+	start := time.Now()
+	x.slowly(frontier.HostChange{Host: "a.example", Closed: new(closed)})
+	x.change(frontier.HostChange{Host: "b.example", Closed: new(closed)})
+	x.change(frontier.HostChange{Host: "a.example", BlockedUntil: start})
+	x.fetch(l)
+	if waited := time.Since(start); waited != 0 {
+		t.Errorf("other commits waited %v", waited)
+	}
+	x.change(frontier.HostChange{Host: "a.example", Closed: new(opened)})
+	x.fetch(x.after(start, time.Minute))
+
+	l = x.lease()
+	x.slowly(frontier.HostChange{Host: "a.example", Closed: new(opened), Paused: new(true)})
+	x.change(frontier.HostChange{Host: "a.example", Closed: new(closed), Paused: new(false)})
+	x.fetch(l)
+	x.finished()
+	x.dropped(closed, 2)
+}
+
+// testOpenedLate opens a host that is to be dropped, of which the Frontier is told late: Drop says so, and it is leased.
+func testOpenedLate(t *testing.T, open opener) {
+	x := newFixture(t, open, frontier.Config{})
+	x.put(requests("a.example", 5)...)
+	l := x.lease()
+	x.put(requests("a.example", 7)...)
+	x.change(frontier.HostChange{Host: "a.example", Closed: new(frontier.ClosedByCaller)})
+	start := time.Now()
+	x.slowly(frontier.HostChange{Host: "a.example", Closed: new(frontier.NotClosed)})
+	l.Release()
+	x.fetch(x.after(start, 0))
+	x.commit(&frontier.Batch{Done: l.Requests})
+	time.Sleep(time.Hour)
+	x.finished()
+	x.stats(frontier.Stats{Done: 7, Known: 7, Hosts: 1})
 }
 
 // dropStats is s with a host closed and n of its URLs dropped.
