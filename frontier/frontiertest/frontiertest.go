@@ -94,6 +94,7 @@ var tests = []struct {
 	{"Expire", testExpire},
 	{"Shared", testShared},
 	{"SharedChanges", testSharedChanges},
+	{"RenewedMeanwhile", testRenewedMeanwhile},
 	{"Model", testModel},
 }
 

@@ -312,6 +312,36 @@ func testSharedChanges(t *testing.T, open opener) {
 	}
 }
 
+// testRenewedMeanwhile renews a claim between the moments when a commit is applied and when the Frontier is told: its bytes count once.
+func testRenewedMeanwhile(t *testing.T, open opener) {
+	x := newFixture(t, open, frontier.Config{LeaseSize: 1, Policy: func(string) frontier.Policy {
+		return frontier.Policy{MaxBytes: 100}
+	}})
+	life := x.opened.Backend.Lifetime()
+	if life == 0 {
+		t.Skip("claims need not be renewed")
+	}
+	x.put(requests("a.example", 3)...)
+	l := x.lease()
+	l.Received(60)
+	page := frontier.Batch{Done: l.Requests, Hosts: []frontier.HostChange{{Host: "a.example", Fetched: 1, Bytes: 60}}}
+	_, err := x.CommitWith(&page, func(b *frontier.Batch) (frontier.Committed, error) {
+		c, err := x.opened.Backend.Apply(context.Background(), b)
+		time.Sleep(life)
+		if l.Revoked() {
+			t.Error("revoked by 60 bytes of 100")
+		}
+		return c, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Release()
+	x.page(x.lease(), 60)
+	x.finished()
+	x.stats(dropStats(frontier.Stats{Done: 2, Known: 3, Hosts: 1}, frontier.ClosedBytes, 1))
+}
+
 func timeout(t *testing.T, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	t.Cleanup(cancel)
