@@ -134,7 +134,9 @@ func (b *Backend) check(batch *frontier.Batch) (again []frontier.Request, err er
 func (a *applying) host(name string) *host {
 	h := a.b.hosts[name]
 	if h == nil {
-		h = &host{name: name, seen: make(map[uint64]struct{}), entries: make(map[uint64]*entry), index: -1}
+		h = &host{
+			name: name, seen: make(map[uint64]struct{}), entries: make(map[uint64]*entry), taken: make(map[uint64]*entry), index: -1,
+		}
 		a.b.hosts[name] = h
 		a.delta.Hosts++
 	}
@@ -211,6 +213,7 @@ func (a *applying) comeAnew(h *host) {
 func (a *applying) end(l *frontier.Leased) *host {
 	h := a.host(l.Host)
 	delete(h.entries, l.Position()[0])
+	delete(h.taken, l.Position()[0])
 	a.delta.Waiting--
 	if h.usage.Since.IsZero() {
 		h.usage.Since = a.now

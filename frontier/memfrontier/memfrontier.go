@@ -48,6 +48,7 @@ type host struct {
 
 	seen    map[uint64]struct{}
 	entries map[uint64]*entry // waiting and taken, by seq
+	taken   map[uint64]*entry // those taken
 	later   laterHeap         // waiting for their NotBefore
 	queue   queueHeap         // waiting for nothing
 
@@ -66,8 +67,7 @@ type host struct {
 // entry is a request that is not done.
 type entry struct {
 	frontier.Request
-	seq   uint64
-	taken bool
+	seq uint64
 }
 
 // New returns an empty Backend for one Frontier.
@@ -126,10 +126,8 @@ func (s *store) hold(h *host) {
 func (s *store) release(h *host) {
 	h.token, h.owner, h.expires = 0, nil, time.Time{}
 	delete(s.claims, h)
-	for _, e := range h.entries {
-		if e.taken {
-			h.push(e)
-		}
+	for _, e := range h.taken {
+		h.push(e)
 	}
 	s.place(h)
 }
@@ -191,7 +189,7 @@ func (b *Backend) Take(_ context.Context, c frontier.Claim, now time.Time, n, sh
 		if e == nil {
 			break
 		}
-		e.taken = true
+		h.taken[e.seq] = e
 		t.Requests = append(t.Requests, frontier.Queued{Request: e.Request, Position: frontier.Position{e.seq}})
 	}
 	t.Ready, t.More = h.ready()
@@ -246,7 +244,7 @@ func (b *Backend) Untake(_ context.Context, c frontier.Claim, at []frontier.Posi
 		return err
 	}
 	for _, p := range at {
-		if e := h.entries[p[0]]; e != nil && e.taken {
+		if e := h.taken[p[0]]; e != nil {
 			h.push(e)
 		}
 	}
@@ -255,7 +253,7 @@ func (b *Backend) Untake(_ context.Context, c frontier.Claim, at []frontier.Posi
 
 // push lets e wait, at the place that its NotBefore, priority and age give it.
 func (h *host) push(e *entry) {
-	e.taken = false
+	delete(h.taken, e.seq)
 	if e.NotBefore.IsZero() {
 		heap.Push(&h.queue, e)
 	} else {
@@ -345,7 +343,7 @@ func (b *Backend) Lookup(_ context.Context, name, url string) (frontier.Status, 
 	for _, e := range h.entries {
 		if e.URL == url {
 			s.State, s.Request = frontier.StateWaiting, e.Request
-			if e.taken {
+			if h.taken[e.seq] != nil {
 				s.State = frontier.StateLeased
 			}
 		}
@@ -386,7 +384,6 @@ func (b *Backend) Check(context.Context) error {
 		}
 		droppedBy[h.closed] += len(h.kept)
 		urls := make(map[string]bool)
-		taken := 0
 		for _, e := range slices.AppendSeq(slices.Clone(h.kept), maps.Values(h.entries)) {
 			if _, ok := h.seen[frontier.Fingerprint(b.key, e.URL)]; !ok {
 				wrong("%s waits and was never added", e.URL)
@@ -395,15 +392,17 @@ func (b *Backend) Check(context.Context) error {
 				wrong("%s waits twice", e.URL)
 			}
 			urls[e.URL] = true
-			if e.taken {
-				taken++
-			}
 		}
 		if len(h.kept) > h.dropped || len(h.kept) > 0 && !h.closed.Keeps() {
 			wrong("host %s: %d kept of %d dropped, closed for %d", name, len(h.kept), h.dropped, h.closed)
 		}
-		if n := len(h.later) + len(h.queue); n+taken != len(h.entries) {
-			wrong("host %s: %d queued, %d taken, %d stored", name, n, taken, len(h.entries))
+		if n := len(h.later) + len(h.queue); n+len(h.taken) != len(h.entries) {
+			wrong("host %s: %d queued, %d taken, %d stored", name, n, len(h.taken), len(h.entries))
+		}
+		for seq := range h.taken {
+			if h.entries[seq] == nil {
+				wrong("host %s: request %d is taken and not there", name, seq)
+			}
 		}
 		_, more := h.ready()
 		held := h.token != 0 || h.paused && h.closed == frontier.NotClosed
