@@ -49,7 +49,8 @@ type host struct {
 	more  bool      // something can be taken
 	ready time.Time // from then on
 
-	taking    bool      // a Lease call reads from its queue
+	taking    bool      // a Lease call reads from its queue, or drops of it, and
+	starting  bool      // has paid for a start and has its address, to make a lease
 	leaving   bool      // being given back, with
 	remember  time.Time // this next start; zero: nothing to remember
 	active    int       // leases not released

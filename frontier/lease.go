@@ -209,15 +209,14 @@ func (f *Frontier) pick(now time.Time, mayRefill, mayEnd bool) (picked, error) {
 	if h.leaves() {
 		return picked{gone: f.letGo(now)}, nil
 	}
-	if h.over(now) == NotClosed {
+	starting := h.over(now) == NotClosed
+	if starting {
 		if wait := f.pay(now); wait > 0 {
 			return picked{until: now.Add(wait)}, nil
 		}
-	}
-	h.taking, h.more, h.turn = true, false, now
-	if h.over(now) == NotClosed {
 		h.have()
 	}
+	h.taking, h.starting, h.more, h.turn = true, starting, false, now
 	f.settle(h)
 	return picked{host: h}, nil
 }
@@ -375,20 +374,17 @@ func (f *Frontier) giveBack(ctx context.Context, gone []*host) error {
 // take reads requests of h and makes a lease of them; nil if there were none, or h is closed and they are dropped.
 func (f *Frontier) take(ctx context.Context, h *host) (*Lease, error) {
 	f.mu.Lock()
-	if why := h.over(time.Now()); why != NotClosed {
+	why := h.over(time.Now())
+	if h.starting != (why == NotClosed) || h.starting && !h.free() { // as it was when it was picked
+		defer f.mu.Unlock()
+		f.putBack(h)
+		return nil, nil
+	}
+	if why != NotClosed {
 		written := h.closed != NotClosed
 		f.begun()
 		f.mu.Unlock()
 		return nil, f.drop(ctx, h, why, written)
-	}
-	if !h.free() { // it was just now
-		defer f.mu.Unlock()
-		f.refund()
-		f.giveUp(h.address, h)
-		h.taking = false
-		h.add(time.Time{})
-		f.settle(h)
-		return nil, nil
 	}
 	n, share := min(f.cfg.LeaseSize, h.room()), h.policy.PerHost-h.active
 	if h.delay > 0 || f.limit != nil || f.cfg.AddressDelay > 0 {
@@ -433,6 +429,18 @@ func (f *Frontier) take(ctx context.Context, h *host) (*Lease, error) {
 	h.out += len(taken.Requests)
 	f.stats.Leased += len(taken.Requests)
 	return f.newLease(h, taken.Requests), nil
+}
+
+// putBack undoes pick.
+func (f *Frontier) putBack(h *host) {
+	if h.starting {
+		f.refund()
+		f.giveUp(h.address, h)
+	}
+	h.taking = false
+	h.add(time.Time{})
+	f.settle(h)
+	f.wake()
 }
 
 // takeShared takes requests of a claimed host, sometimes without those whose NotBefore has come: see Config.LateEvery.
