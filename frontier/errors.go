@@ -9,7 +9,7 @@ var (
 	// ErrDone is Lease's answer when nothing waits, nothing is leased and nothing is being added: the crawl is over.
 	ErrDone = errors.New("frontier: nothing left to fetch")
 
-	// ErrClosed is the answer of every method of a closed Frontier.
+	// ErrClosed is the error of every method of a closed Frontier that returns one, except a second Close.
 	ErrClosed = errors.New("frontier: closed")
 
 	// ErrNotLeased answers a Batch that ends a request twice, ends one in two ways, or ends one of another Frontier.

@@ -113,7 +113,7 @@ type Frontier struct {
 	backend Backend
 
 	lifetime time.Duration      // of claims; 0: they never expire, and what follows is nil
-	close    context.CancelFunc // ends the goroutine that renews them
+	stopKeep context.CancelFunc // ends the goroutine that renews them
 	kept     chan struct{}      // closed when it has ended
 
 	looked   time.Time // when it looked what others have done; of the holder of turn
@@ -189,7 +189,7 @@ func New(b Backend, cfg Config) (*Frontier, error) {
 	}
 	if f.lifetime = b.Lifetime(); f.shared() {
 		ctx, cancel := context.WithCancel(context.Background())
-		f.close, f.kept = cancel, make(chan struct{})
+		f.stopKeep, f.kept = cancel, make(chan struct{})
 		go f.keep(ctx)
 	}
 	return f, nil
@@ -276,6 +276,9 @@ func (f *Frontier) Due() time.Time {
 
 // Lookup tells the state of r.URL at r.Host, and what is known of the host. Its cost may grow with the host's queue.
 func (f *Frontier) Lookup(ctx context.Context, r Request) (Status, error) {
+	if err := f.ifOpen(); err != nil {
+		return Status{}, err
+	}
 	s, err := f.backend.Lookup(ctx, r.Host, r.URL)
 	if err != nil {
 		return s, fmt.Errorf("frontier: look up %q: %w", r.URL, err)
@@ -295,10 +298,23 @@ func (f *Frontier) Lookup(ctx context.Context, r Request) (Status, error) {
 // all counters and indexes agree. What contradicts itself is joined in the error. It is exact only while no
 // other method is running.
 func (f *Frontier) Check(ctx context.Context) error {
+	if err := f.ifOpen(); err != nil {
+		return err
+	}
 	f.mu.Lock()
 	err := f.checkCounts()
 	f.mu.Unlock()
 	return errors.Join(err, f.backend.Check(ctx))
+}
+
+// ifOpen returns ErrClosed after Close.
+func (f *Frontier) ifOpen() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return ErrClosed
+	}
+	return nil
 }
 
 func (f *Frontier) checkCounts() error {
@@ -336,7 +352,7 @@ func (f *Frontier) Close() error {
 	}
 	if f.shared() {
 		f.mu.Unlock()
-		f.close()
+		f.stopKeep()
 		<-f.kept
 		f.mu.Lock()
 	}

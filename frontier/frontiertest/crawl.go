@@ -120,6 +120,12 @@ func testClose(t *testing.T, open opener) {
 	if _, err := x.Commit(context.Background(), &frontier.Batch{Done: l.Requests}); !errors.Is(err, frontier.ErrClosed) {
 		t.Errorf("Commit: %v, want ErrClosed", err)
 	}
+	if _, err := x.Lookup(context.Background(), request("a.example", 0)); !errors.Is(err, frontier.ErrClosed) {
+		t.Errorf("Lookup: %v, want ErrClosed", err)
+	}
+	if err := x.Check(context.Background()); !errors.Is(err, frontier.ErrClosed) {
+		t.Errorf("Check: %v, want ErrClosed", err)
+	}
 	l.Started(time.Now())
 	l.Answered(time.Now())
 	l.Release(l.Requests...)

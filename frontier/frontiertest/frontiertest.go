@@ -135,7 +135,7 @@ func (x *fixture) end() {
 		return
 	}
 	x.ended = true
-	if err := x.Check(context.Background()); err != nil {
+	if err := x.Check(context.Background()); err != nil && !errors.Is(err, frontier.ErrClosed) {
 		x.Error(err)
 	}
 	if err := x.Close(); err != nil {
