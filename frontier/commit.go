@@ -14,8 +14,12 @@ var errPanic = errors.New("panic")
 // is queued, and its Hosts are remembered; all of it or, on an error, nothing: then what was leased is still leased, and the
 // caller commits it again or releases it. Links found on a page belong in the same batch as the page.
 //
-// A batch that ends what is not leased is refused with ErrNotLeased, what is leased no more as the Backend's claim was lost with ErrStale, one that begins again what cannot be done with
-// ErrNotDone, a request that cannot be kept with a *RequestError, a change that makes no sense with a *ChangeError.
+// It refuses a batch that
+//   - ends what is not leased, with ErrNotLeased,
+//   - ends what is leased no more, as the Backend's claim was lost, with ErrStale,
+//   - begins again what cannot be done, with ErrNotDone,
+//   - has a request that cannot be kept, with a *RequestError,
+//   - has a change of a host that makes no sense, with a *ChangeError.
 func (f *Frontier) Commit(ctx context.Context, b *Batch) (Committed, error) {
 	return f.CommitWith(b, func(b *Batch) (Committed, error) { return f.backend.Apply(ctx, b) })
 }

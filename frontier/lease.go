@@ -392,7 +392,7 @@ func (f *Frontier) take(ctx context.Context, h *host) (*Lease, error) {
 	}
 	f.begun()
 	f.mu.Unlock()
-	taken, err := f.takeShared(ctx, h.claim, n, share)
+	taken, err := f.takeByChance(ctx, h.claim, n, share)
 
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -443,8 +443,8 @@ func (f *Frontier) putBack(h *host) {
 	f.wake()
 }
 
-// takeShared takes requests of a claimed host, sometimes without those whose NotBefore has come: see Config.LateEvery.
-func (f *Frontier) takeShared(ctx context.Context, c Claim, n, share int) (Taken, error) {
+// takeByChance takes requests of a claimed host, sometimes without those whose NotBefore has come: see Config.LateEvery.
+func (f *Frontier) takeByChance(ctx context.Context, c Claim, n, share int) (Taken, error) {
 	// A host may leave memory between two leases, and with it whatever would be counted of its turns.
 	if f.cfg.LateEvery > 1 && rand.IntN(f.cfg.LateEvery) > 0 {
 		var never time.Time // at which no NotBefore has come

@@ -495,12 +495,12 @@ func (a *applying) post(reqs []frontier.Request) (posted bool, err error) {
 	if !a.only || len(a.order) > inboxRequests || !h.posts() {
 		return false, nil
 	}
-	ref := a.place(&reqs[a.order[0]])
+	ref := a.refOf(&reqs[a.order[0]])
 	a.part = append(a.part[:0], byte(len(a.order)))
 	a.enc.restart()
 	for _, i := range a.order {
 		r := &reqs[i]
-		if a.place(r) != ref || ref.kind != kindQueue {
+		if a.refOf(r) != ref || ref.kind != kindQueue {
 			return false, nil
 		}
 		a.part = a.enc.append(a.part, h.name, r)
@@ -567,8 +567,8 @@ func satAdd(n, m int64) int64 {
 	return n + m
 }
 
-// place is where a request is to be queued.
-func (a *applying) place(r *frontier.Request) chunkRef {
+// refOf tells where a request is to be queued.
+func (a *applying) refOf(r *frontier.Request) chunkRef {
 	if at := nanos(r.NotBefore); at > a.now {
 		return chunkRef{kind: kindLater, at: at}
 	}
@@ -584,13 +584,13 @@ func (a *applying) queue(get func(int32) *frontier.Request) error {
 		return nil
 	}
 	slices.SortStableFunc(a.order, func(i, j int32) int {
-		p, q := a.place(get(i)), a.place(get(j))
+		p, q := a.refOf(get(i)), a.refOf(get(j))
 		return cmp.Or(cmp.Compare(p.kind, q.kind), cmp.Compare(p.class, q.class), cmp.Compare(p.at, q.at))
 	})
 	for n := 0; n < len(a.order); {
-		ref := a.place(get(a.order[n]))
+		ref := a.refOf(get(a.order[n]))
 		end := n + 1
-		for end < len(a.order) && a.place(get(a.order[end])) == ref {
+		for end < len(a.order) && a.refOf(get(a.order[end])) == ref {
 			end++
 		}
 		if err := a.appendChunks(ref, a.order[n:end], get); err != nil {

@@ -58,15 +58,15 @@ func (b *Backend) Drop(_ context.Context, c frontier.Claim, n int) (d frontier.D
 // drop drops about n requests that are neither done nor taken of a host, if that is closed.
 func (t *tree) drop(h *host, taken []openChunk, n int) (d frontier.Dropped, err error) {
 	d.Closed = h.closed
-	switch out := t.stillOut(h, taken); {
-	case out > h.pending:
+	switch leased := t.stillOut(h, taken); {
+	case leased > h.pending:
 		return d, corrupt(hostsBucket, idKey(h.id), "counts fewer requests than there are")
 	case h.closed == frontier.NotClosed:
-		d.More = h.pending > out
+		d.More = h.pending > leased
 		return d, nil
 	case h.closed.Keeps():
-		d.Dropped = int(h.pending - out)
-		h.pending = out
+		d.Dropped = int(h.pending - leased)
+		h.pending = leased
 		h.queued(uint64(d.Dropped))
 		return d, nil
 	}
