@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -29,6 +30,22 @@ func (u *Usage) grow(v Usage) {
 	if u.Since.IsZero() {
 		u.Since = v.Since
 	}
+}
+
+// commits tells that a commit has counted so many bytes for good.
+func (h *host) commits(bytes int64) {
+	told := min(h.received, bytes)
+	h.received -= told
+	h.usage.Bytes += min(told, math.MaxInt64-h.usage.Bytes)
+}
+
+// learn takes in what the Backend says of the host's usage. While there are bytes received and not committed, it may count some of
+// them already, by a commit that is applied and not finished: then only the end of each commit tells of its bytes.
+func (h *host) learn(u Usage) {
+	if h.received > 0 {
+		u.Bytes = 0
+	}
+	h.usage.grow(u)
 }
 
 // Closure says whether a host is closed, and what for. A closed host takes no more requests: those that wait are dropped,

@@ -202,7 +202,7 @@ func (f *Frontier) finish(b *Batch, c Committed, all *Stats, err error) {
 	for _, change := range b.Hosts {
 		h := f.front.hosts[change.Host]
 		if h != nil {
-			h.received = max(0, h.received-change.Bytes)
+			h.commits(change.Bytes)
 			f.change(h, change)
 		}
 		if f.disk.claim && (h == nil || h.leaving) {
@@ -212,7 +212,7 @@ func (f *Frontier) finish(b *Batch, c Committed, all *Stats, err error) {
 	for _, u := range c.Usage {
 		h := f.front.hosts[u.Host]
 		if h != nil {
-			h.usage.grow(u.Usage)
+			h.learn(u.Usage)
 			f.settle(h)
 		}
 		if f.disk.claim && (h == nil || h.leaving) {

@@ -320,7 +320,7 @@ func (f *Frontier) refill(ctx context.Context) ([]*host, error) {
 	}
 	for _, u := range used {
 		if h := f.front.hosts[u.Host]; h != nil {
-			h.usage.grow(u.Usage)
+			h.learn(u.Usage)
 			f.settle(h)
 		}
 	}

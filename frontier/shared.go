@@ -77,9 +77,7 @@ func (f *Frontier) renew(ctx context.Context) {
 			continue
 		}
 		h.expires = c.Expires
-		if h.received == 0 { // else c may count bytes of a commit that is not finished, and the end of that will tell
-			h.usage.grow(c.Usage)
-		}
+		h.learn(c.Usage)
 		if h.version == versions[c.Token] { // nothing was learnt here meanwhile that c does not know
 			f.change(h, HostChange{Delay: &c.Delay, BlockedUntil: c.Blocked, Paused: &c.Paused, Closed: &c.Closed})
 		}

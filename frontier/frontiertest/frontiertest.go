@@ -79,6 +79,7 @@ var tests = []struct {
 	{"DropHuge", testDropHuge},
 	{"MaxPages", testMaxPages},
 	{"MaxBytes", testMaxBytes},
+	{"BytesInAnyOrder", testBytesInAnyOrder},
 	{"Huge", testHuge},
 	{"MaxTime", testMaxTime},
 	{"Raised", testRaised},

@@ -16,7 +16,11 @@ import (
 // change commits one HostChange.
 func (x *fixture) change(c frontier.HostChange) {
 	x.Helper()
-	x.commit(&frontier.Batch{Hosts: []frontier.HostChange{c}})
+	x.commit(changeOf(c))
+}
+
+func changeOf(c frontier.HostChange) *frontier.Batch {
+	return &frontier.Batch{Hosts: []frontier.HostChange{c}}
 }
 
 // page ends the requests of a lease as pages of some bytes each, and releases it.
@@ -169,11 +173,11 @@ func testClosedTwice(t *testing.T, open opener) {
 	}
 }
 
-// slowly commits a change that is applied at once and told to the Frontier a minute later.
-func (x *fixture) slowly(c frontier.HostChange) {
+// slowly commits what is applied at once and told to the Frontier a minute later.
+func (x *fixture) slowly(b *frontier.Batch) {
 	x.Helper()
 	go func() {
-		_, err := x.CommitWith(&frontier.Batch{Hosts: []frontier.HostChange{c}}, func(b *frontier.Batch) (frontier.Committed, error) {
+		_, err := x.CommitWith(b, func(b *frontier.Batch) (frontier.Committed, error) {
 			defer time.Sleep(time.Minute)
 			return x.opened.Backend.Apply(context.Background(), b)
 		})
@@ -192,7 +196,7 @@ func testChangesInOrder(t *testing.T, open opener) {
 	x.put(requests("a.example", 5)...)
 	l := x.lease()
 	start := time.Now()
-	x.slowly(frontier.HostChange{Host: "a.example", Closed: new(closed)})
+	x.slowly(changeOf(frontier.HostChange{Host: "a.example", Closed: new(closed)}))
 	x.change(frontier.HostChange{Host: "b.example", Closed: new(closed)})
 	x.change(frontier.HostChange{Host: "a.example", BlockedUntil: start})
 	x.fetch(l)
@@ -203,7 +207,7 @@ func testChangesInOrder(t *testing.T, open opener) {
 	x.fetch(x.after(start, time.Minute))
 
 	l = x.lease()
-	x.slowly(frontier.HostChange{Host: "a.example", Closed: new(opened), Paused: new(true)})
+	x.slowly(changeOf(frontier.HostChange{Host: "a.example", Closed: new(opened), Paused: new(true)}))
 	x.change(frontier.HostChange{Host: "a.example", Closed: new(closed), Paused: new(false)})
 	x.fetch(l)
 	x.finished()
@@ -218,7 +222,7 @@ func testOpenedLate(t *testing.T, open opener) {
 	x.put(requests("a.example", 7)...)
 	x.change(frontier.HostChange{Host: "a.example", Closed: new(frontier.ClosedByCaller)})
 	start := time.Now()
-	x.slowly(frontier.HostChange{Host: "a.example", Closed: new(frontier.NotClosed)})
+	x.slowly(changeOf(frontier.HostChange{Host: "a.example", Closed: new(frontier.NotClosed)}))
 	l.Release()
 	x.fetch(x.after(start, 0))
 	x.commit(&frontier.Batch{Done: l.Requests})
@@ -394,6 +398,28 @@ func testHuge(t *testing.T, open opener) {
 	if u := s.Host.Usage; err != nil || u.Pages != math.MaxInt64 || u.Bytes != math.MaxInt64 || s.State != frontier.StateDropped {
 		t.Errorf("%+v, %v", s, err)
 	}
+}
+
+// testBytesInAnyOrder commits pages of a host, of which the first is told to the Frontier late: the bytes of each count once.
+func testBytesInAnyOrder(t *testing.T, open opener) {
+	x := newFixture(t, open, frontier.Config{PerHost: 2, LeaseSize: 1, Policy: func(string) frontier.Policy {
+		return frontier.Policy{MaxBytes: 150}
+	}})
+	x.put(requests("a.example", 5)...)
+	first, second := x.lease(), x.lease()
+	start := time.Now()
+	first.Received(60)
+	x.slowly(&frontier.Batch{Done: first.Requests, Hosts: []frontier.HostChange{{Host: "a.example", Fetched: 1, Bytes: 60}}})
+	x.page(second, 60)
+	if first.Revoked() {
+		t.Error("revoked by 120 bytes of 150")
+	}
+	x.page(x.after(start, 0), 20)
+	time.Sleep(time.Hour)
+	first.Release()
+	x.page(x.lease(), 10)
+	x.finished()
+	x.stats(dropStats(frontier.Stats{Done: 4, Known: 5, Hosts: 1}, frontier.ClosedBytes, 1))
 }
 
 func testMaxTime(t *testing.T, open opener) {
