@@ -79,7 +79,8 @@ func (f *Frontier) renew(ctx context.Context) {
 		h.expires = c.Expires
 		h.learn(c.Usage)
 		if h.version == versions[c.Token] { // nothing was learnt here meanwhile that c does not know
-			f.change(h, HostChange{Delay: &c.Delay, BlockedUntil: c.Blocked, Paused: &c.Paused, Closed: &c.Closed})
+			h.closed = c.Closed
+			f.change(h, HostChange{Delay: &c.Delay, BlockedUntil: c.Blocked, Paused: &c.Paused})
 		}
 		delete(versions, c.Token)
 	}
