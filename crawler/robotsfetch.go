@@ -126,7 +126,7 @@ func (v *visit) robotsHop(ctx context.Context, a *robotsAnswer, rawURL string) (
 	e.Status, e.Expires = resp.StatusCode, now.Add(freshness(resp.Header(), now))
 	a.after = retryAfter(resp.HeaderValue("Retry-After"), now)
 	switch {
-	case isRedirect(e.Status):
+	case redirects(e.Status):
 		t, err := u.Resolve([]byte(resp.HeaderValue("Location")))
 		if err != nil || resp.HeaderValue("Location") == "" {
 			return "", nil
@@ -173,14 +173,6 @@ type unwatched struct{}
 
 func (unwatched) Started(time.Time)  {}
 func (unwatched) Answered(time.Time) {}
-
-func isRedirect(status int) bool {
-	switch status {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		return true
-	}
-	return false
-}
 
 // freshness is how long a robots.txt counts: what its header says (RFC 9111,
 // 4.2.1), but an hour at least, and a day at most, which is also the default.
