@@ -51,8 +51,8 @@ type reserve struct {
 
 	mu      sync.Mutex
 	low     bool
-	refused [writers]error  // why the last write failed that is to be tried again, whatever space says
-	over    <-chan struct{} // ends the patience of writes; nil: they have none
+	refused [writerKinds]error // why the last write failed that is to be tried again, whatever space says
+	over    <-chan struct{}    // ends the patience of writes; nil: they have none
 }
 
 // volume is a directory, on whose disk limit bytes are to stay free, and what was
@@ -66,9 +66,9 @@ type volume struct {
 type writer int
 
 const (
-	commits writer = iota
-	archives
-	writers
+	byCommits writer = iota
+	byArchives
+	writerKinds
 )
 
 // newReserve returns the reserve that the setting asks for: bytes, 0 for the
@@ -179,13 +179,13 @@ func (r *reserve) rest() bool {
 // commitAgain takes note of how a commit ended and says, after a moment, whether
 // it is to be tried again: it found no room, and room may come.
 func (r *reserve) commitAgain(err error) bool {
-	return r.again(commits, err, err != nil && diskFull(err))
+	return r.again(byCommits, err, err != nil && diskFull(err))
 }
 
 // archiveAgain is commitAgain for a write to the archives that was tried so many
 // times. An error of the device may pass as well, but not for ever.
 func (r *reserve) archiveAgain(err error, tries int) bool {
-	return r.again(archives, err, err != nil && (diskFull(err) || errors.Is(err, syscall.EIO) && tries < brokenTries))
+	return r.again(byArchives, err, err != nil && (diskFull(err) || errors.Is(err, syscall.EIO) && tries < brokenTries))
 }
 
 func (r *reserve) again(by writer, err error, passes bool) bool {
