@@ -441,9 +441,9 @@ func (cfg Config) check() error {
 	return cfg.Robots.check()
 }
 
-// agentName is the product token that robots.txt groups are matched with.
-func (cfg Config) agentName() string {
-	name, _, _ := strings.Cut(strings.TrimSpace(cfg.UserAgent), "/")
+// agentName is the product token of a user agent, which robots.txt groups are matched with.
+func agentName(userAgent string) string {
+	name, _, _ := strings.Cut(strings.TrimSpace(userAgent), "/")
 	name, _, _ = strings.Cut(name, " ")
 	return name
 }

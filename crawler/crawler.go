@@ -110,7 +110,7 @@ func New(cfg Config) (*Crawler, error) {
 		return nil, err
 	}
 	c.urls = weburl.Parser{Rules: c.cfg.URLs}
-	c.agent, c.kinds = c.cfg.agentName(), c.scope.kinds
+	c.agent, c.kinds = agentName(c.cfg.UserAgent), c.scope.kinds
 	c.guard = newAddressGuard()
 	c.open, c.close = context.WithCancel(context.Background())
 	if err := c.openJob(); err != nil {
@@ -268,7 +268,7 @@ func (j *Job) keepRules(cfg *Config, s *sites) (changed bool, err error) {
 	r := rules{
 		Scope: cfg.Scope, Include: cfg.Include, Exclude: cfg.Exclude, Rules: cfg.Rules,
 		URLLimits: cfg.URLLimits, MaxDepth: cfg.MaxDepth, URLs: cfg.URLs, Sites: cfg.Sites, Follow: cfg.Follow, Sitemaps: cfg.Sitemaps,
-		Agent: cfg.agentName(), IgnoreRobots: cfg.Robots.Ignore, Delay: cfg.Delay, MaxStale: cfg.Robots.MaxStale,
+		Agent: agentName(cfg.UserAgent), IgnoreRobots: cfg.Robots.Ignore, Delay: cfg.Delay, MaxStale: cfg.Robots.MaxStale,
 	}
 	for _, l := range s.logins {
 		if r.Logins == nil {

@@ -93,7 +93,7 @@ func compileSites(cfg *Config, compile func(Rule, string) (rule, error)) (sites,
 			return s, &ConfigError{field, err.Error()}
 		}
 		if one.UserAgent != "" {
-			one.agent = Config{UserAgent: one.UserAgent}.agentName()
+			one.agent = agentName(one.UserAgent)
 		}
 		for n, r := range one.Rules {
 			c, err := compile(cfg.URLLimits.within(r), fmt.Sprintf("%s.Rules[%d]", field, n))
