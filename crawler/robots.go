@@ -137,6 +137,8 @@ func (c *robotsCache) get(origin string) (*robotsEntry, error) {
 func (c *robotsCache) add(e *robotsEntry) {
 	lean := *e
 	lean.Body = nil
+	c.mu.Lock() // or what two add at once of one origin counts twice
+	defer c.mu.Unlock()
 	c.cache.Remove(e.Origin)
 	c.bytes.Add(e.size)
 	c.cache.Add(e.Origin, &lean)

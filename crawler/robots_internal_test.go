@@ -3,6 +3,7 @@ package crawler
 import (
 	"bytes"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 )
@@ -29,5 +30,30 @@ func TestRobotsCacheIsBounded(t *testing.T) {
 	}
 	if e, err := c.get("http://h60"); err != nil || e != nil {
 		t.Errorf("an old entry, which the job does not have: %+v, %v", e, err)
+	}
+}
+
+// TestRobotsCacheAddedAtOnce has workers learn of one origin at the same time, whose file
+// counts once all the same.
+func TestRobotsCacheAddedAtOnce(t *testing.T) {
+	j, err := createJob(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	c := newRobotsCache(j)
+	e := &robotsEntry{Origin: "http://h", Status: 200, Body: make([]byte, 1000), Expires: time.Now().Add(time.Hour)}
+	e.parse()
+	var workers sync.WaitGroup
+	for range 4 {
+		workers.Go(func() {
+			for range 20_000 {
+				c.add(e)
+			}
+		})
+	}
+	workers.Wait()
+	if n := c.bytes.Load(); n != e.size || c.cache.Len() != 1 {
+		t.Errorf("%d bytes in %d entries, want %d in one", n, c.cache.Len(), e.size)
 	}
 }
