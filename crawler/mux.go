@@ -3,6 +3,7 @@ package crawler
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/orbweaver/orbweaver/crawler/weburl"
@@ -23,9 +24,11 @@ type Route struct {
 	// with all below it, "*.example.org", each with ":8080" if only that port is
 	// meant.
 	Host string
-	// Path is compared segment by segment. "{name}" takes one segment and
-	// "{name...}" at the end takes the rest; Page.PathValue returns them. A path
-	// that ends in a slash takes everything below it.
+	// Path is compared segment by segment, each without its percent-encoding:
+	// "/größe" is the path that URLs have as "/gr%C3%B6%C3%9Fe", and may be written
+	// like that, too. "{name}" takes one segment and "{name...}" at the end takes the
+	// rest; Page.PathValue returns them. A path that ends in a slash takes everything
+	// below it.
 	Path string
 	// Label is what Request.Label was when the page was asked for.
 	Label string
@@ -40,8 +43,15 @@ type Route struct {
 type route struct {
 	Route
 	hosts    hostTable[struct{}] // the pattern that Host is
-	segments []string            // of Path; nil: any
+	segments []segment           // of Path; nil: any
 	prefix   bool                // Path ends in a slash
+}
+
+// segment is one of a Route's Path.
+type segment struct {
+	text string // decoded; of a wildcard its name
+	wild bool
+	rest bool // the wildcard takes all segments that are left
 }
 
 // NewMux returns a Mux without routes.
@@ -90,29 +100,41 @@ func compileRoute(r Route) (route, error) {
 		c.prefix = true
 		path = strings.TrimSuffix(path, "/")
 	}
-	c.segments = []string{}
-	if path != "" {
-		c.segments = strings.Split(path, "/")
+	c.segments = []segment{}
+	if path == "" {
+		return c, nil
 	}
-	for i, s := range c.segments {
-		name, wild := wildcard(s)
+	texts := strings.Split(path, "/")
+	for i, text := range texts {
+		s, ok := compileSegment(text)
 		switch {
-		case strings.ContainsAny(s, "{}") && !wild, wild && name == "":
-			return c, fmt.Errorf("crawler: the path %q of a route has a malformed wildcard %q", r.Path, s)
-		case strings.HasSuffix(name, "...") && (i < len(c.segments)-1 || c.prefix):
-			return c, fmt.Errorf("crawler: the wildcard %q must end the path %q", s, r.Path)
+		case !ok:
+			return c, fmt.Errorf("crawler: the path %q of a route has a malformed wildcard %q", r.Path, text)
+		case s.rest && (i < len(texts)-1 || c.prefix):
+			return c, fmt.Errorf("crawler: the wildcard %q must end the path %q", text, r.Path)
 		}
+		c.segments = append(c.segments, s)
 	}
 	return c, nil
 }
 
-// wildcard returns the name within braces.
-func wildcard(segment string) (name string, ok bool) {
-	if len(segment) < 2 || segment[0] != '{' || segment[len(segment)-1] != '}' {
-		return "", false
+func compileSegment(text string) (s segment, ok bool) {
+	if !strings.ContainsAny(text, "{}") {
+		return segment{text: decoded(text)}, true
 	}
-	name = segment[1 : len(segment)-1]
-	return name, !strings.ContainsAny(name, "{}")
+	name, opened := strings.CutPrefix(text, "{")
+	name, closed := strings.CutSuffix(name, "}")
+	s.wild = true
+	s.text, s.rest = strings.CutSuffix(name, "...")
+	return s, opened && closed && name != "" && !strings.ContainsAny(name, "{}")
+}
+
+// decoded returns a part of a path without its percent-encoding, if that is sound.
+func decoded(part string) string {
+	if text, err := url.PathUnescape(part); err == nil {
+		return text
+	}
+	return part
 }
 
 // Handle gives the page to the first route that matches.
@@ -177,16 +199,15 @@ func (r *route) matchPath(path string) (values map[string]string, ok bool) {
 		if !more {
 			return nil, false
 		}
-		name, wild := wildcard(s)
-		if name, ok := strings.CutSuffix(name, "..."); ok {
-			return set(values, name, rest), true
+		if s.rest {
+			return set(values, s.text, decoded(rest)), true
 		}
-		var segment string
-		segment, rest, more = strings.Cut(rest, "/")
-		switch {
-		case wild && segment != "":
-			values = set(values, name, segment)
-		case s != segment:
+		var part string
+		part, rest, more = strings.Cut(rest, "/")
+		switch part = decoded(part); {
+		case s.wild && part != "":
+			values = set(values, s.text, part)
+		case s.wild, s.text != part:
 			return nil, false
 		}
 	}

@@ -26,6 +26,9 @@ func TestMux(t *testing.T) {
 	m.Add(Route{Status: 404, Handler: to("gone")})
 	m.Add(Route{Host: "shop.example:8080", Handler: to("port")})
 	m.Add(Route{Host: ".Wiki.example", Handler: to("wiki")})
+	m.Add(Route{Host: "stadt.example", Path: "/münchen/{what}", Handler: to("raw")})
+	m.Add(Route{Host: "stadt.example", Path: "/k%c3%b6ln/{what...}", Handler: to("encoded")})
+	m.Add(Route{Host: "stadt.example", Path: "/%7Bx%7D/100%", Handler: to("odd")})
 
 	for _, tt := range []struct {
 		page   Page
@@ -53,6 +56,13 @@ func TestMux(t *testing.T) {
 		{Page{URL: "http://shop.example:8081/a"}, "", nil},
 		{Page{URL: "http://wiki.example/a"}, "wiki", nil},
 		{Page{URL: "http://en.wiki.example:81/a"}, "wiki", nil},
+		{Page{URL: "http://stadt.example/münchen/größe"}, "raw", map[string]string{"what": "größe"}},
+		{Page{URL: "http://stadt.example/m%c3%bcnchen/a%2Fb%20c"}, "raw", map[string]string{"what": "a/b c"}},
+		{Page{URL: "http://stadt.example/münchen/%zz"}, "raw", map[string]string{"what": "%zz"}},
+		{Page{URL: "http://stadt.example/münchen%2Fa"}, "", nil},
+		{Page{URL: "http://stadt.example/köln/a/ö"}, "encoded", map[string]string{"what": "a/ö"}},
+		{Page{URL: "http://stadt.example/{x}/100%25"}, "odd", nil},
+		{Page{URL: "http://stadt.example/y/100%25"}, "", nil},
 	} {
 		got = ""
 		p := tt.page
@@ -83,6 +93,8 @@ func TestMuxRefusesMistakes(t *testing.T) {
 		{Path: "/x{a}", Handler: h},
 		{Path: "/{a...}/b", Handler: h},
 		{Path: "/{a...}/", Handler: h},
+		{Path: "/{a}{b}", Handler: h},
+		{Path: "/a}", Handler: h},
 		{Host: "http://example.org", Handler: h},
 		{Host: "example.org:", Handler: h},
 	} {

@@ -94,8 +94,8 @@ type Link struct {
 // Header returns the response's header fields.
 func (p *Page) Header() http.Header { return p.header }
 
-// PathValue returns what the named wildcard of the Mux's route stands for, or
-// "".
+// PathValue returns what the named wildcard of the Mux's route stands for, without
+// its percent-encoding, or "".
 func (p *Page) PathValue(name string) string { return p.values[name] }
 
 // Charset returns the name of the encoding that the body was found to be in,
