@@ -179,6 +179,10 @@ func (e envelope) seeds(r *frontier.Request) bool {
 // for what they have, and only their entries are judged.
 func (e envelope) judged(r *frontier.Request) bool { return e.kind != links.Sitemap && !e.seeds(r) }
 
+// spared says whether the URL is fetched although its part of the site brings nothing new.
+// A sitemap is no page of it, and may list what lies elsewhere.
+func (e envelope) spared() bool { return e.has(flagSeed|flagRevisit) || e.kind == links.Sitemap }
+
 // given is what the user gave along with the request.
 func (e envelope) given() []byte {
 	if e.has(flagSecond) {

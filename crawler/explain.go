@@ -21,7 +21,7 @@ type Explanation struct {
 	Reason   Reason    `json:"reason,omitempty"`   // why not
 	As       string    `json:"as"`                 // what the rules took the URL for
 	Rules    []Opinion `json:"rules"`              // in the order in which they are asked; the last with an opinion decides
-	GivenUp  string    `json:"given_up,omitempty"` // the part of its site, or the whole site, given up as it brings nothing new; "" of a seed or revisit that waits all the same
+	GivenUp  string    `json:"given_up,omitempty"` // the part of its site, or the whole site, given up as it brings nothing new; "" of a seed, sitemap or revisit that waits all the same
 	Robots   string    `json:"robots"`             // what robots.txt says, as far as it is known
 	State    string    `json:"state"`              // "unknown", "waiting", "leased" or "done"
 	Prospect string    `json:"prospect"`           // what will become of it next
@@ -260,7 +260,7 @@ func (e *Explanation) askRobots(j *Job, u weburl.URL, r *rules, site *site) (all
 
 // exempt reports whether the URL is fetched although its part of the site is given up.
 func exempt(s *frontier.Status) bool {
-	return s.State != frontier.StateUnknown && decodeEnvelope(s.Request.Data).has(flagSeed|flagRevisit)
+	return s.State != frontier.StateUnknown && decodeEnvelope(s.Request.Data).spared()
 }
 
 // setHost tells how the host is treated, and what of it is still ahead.

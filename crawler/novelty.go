@@ -28,7 +28,8 @@ import (
 // in four differed from all others compared, its URLs are left out from then on, with
 // ReasonNovelty, also in later runs of the job: until one has another Novelty, which
 // begins to judge anew. A run that never judges leaves nothing out, and keeps what
-// was judged. Of parts that are not given up, each run learns for itself.
+// was judged. Of parts that are not given up, each run learns for itself. Seeds and
+// sitemaps, and pages that are to be visited again, are never left out.
 type Novelty struct {
 	// Pages is after how many pages a part of a site is judged, again and again.
 	// Zero: DefaultNoveltyPages. Negative: never.

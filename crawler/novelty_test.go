@@ -4,7 +4,11 @@ import (
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/orbweaver/orbweaver/crawler/weburl"
@@ -274,4 +278,37 @@ func fakeWords(seed uint64, n int) string {
 		b.WriteByte(' ')
 	}
 	return b.String()
+}
+
+// TestNoveltySparesSitemaps: a sitemap that waits while its part of the site is given up
+// is read all the same.
+func TestNoveltySparesSitemaps(t *testing.T) {
+	var mu sync.Mutex
+	var asked []string
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		asked = append(asked, r.URL.Path)
+		mu.Unlock()
+		switch r.URL.Path {
+		case "/robots.txt":
+			fmt.Fprint(w, "Sitemap: /day/sitemap.txt\n")
+		case "/day/sitemap.txt":
+			fmt.Fprintf(w, "http://%[1]s/day/1\nhttp://%[1]s/night/1\n", r.Host)
+		}
+	}))
+	defer site.Close()
+	c, err := New(Config{Dir: t.TempDir(), Seeds: []string{site.URL + "/day/0"}, Delay: NoDelay})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.novelty = newNoveltyWatch(Novelty{}, []string{"127.0.0.1/day"})
+	s, err := c.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(asked)
+	if want := []string{"/day/0", "/day/sitemap.txt", "/night/1", "/robots.txt"}; !slices.Equal(asked, want) || s.LeftOut[ReasonNovelty] != 1 {
+		t.Errorf("asked for %q, want %q; left out %v", asked, want, s.LeftOut)
+	}
 }

@@ -79,7 +79,7 @@ func (v *visit) run(ctx context.Context) (ended bool) {
 			return true
 		}
 	}
-	if !v.env.has(flagSeed|flagRevisit) && v.novelty.lacks(u) {
+	if !v.env.spared() && v.novelty.lacks(u) {
 		v.leaveOut(ReasonNovelty)
 		return true
 	}
