@@ -102,7 +102,10 @@ func finderOf(contentType string, kinds links.Kind) func([]byte, func(links.Link
 	return nil
 }
 
-const pdfType = "application/pdf"
+const (
+	pdfType   = "application/pdf"
+	xhtmlType = "application/xhtml+xml" // HTML as XML
+)
 
 // isCode says whether a type is that of scripts or JSON.
 func isCode(contentType string) bool {
@@ -192,7 +195,7 @@ func (s *scratch) first(b []byte) bool { return s.seen.add(maphash.Bytes(s.seed,
 
 func (f *findings) extract(s *scratch, p *Page) {
 	s.links = s.links[:0]
-	opts := links.Options{Kinds: p.kinds, Agent: p.agent, MaxLinks: maxLinks, MaxTitle: maxTitle}
+	opts := links.Options{Kinds: p.kinds, Agent: p.agent, XML: p.ContentType == xhtmlType, MaxLinks: maxLinks, MaxTitle: maxTitle}
 	page := links.Extract(p.utf8(), opts, func(l links.Link) bool {
 		s.links = append(s.links, l)
 		return true
@@ -263,7 +266,7 @@ func reasonOf(err error) Reason {
 }
 
 func isHTML(contentType string) bool {
-	return contentType == "text/html" || contentType == "application/xhtml+xml"
+	return contentType == "text/html" || contentType == xhtmlType
 }
 
 // mediaType is the type of a Content-Type field: lower-case, without

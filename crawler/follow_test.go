@@ -206,3 +206,18 @@ func TestWrongPolicies(t *testing.T) {
 		}
 	}
 }
+
+// TestFollowsLinksOfXHTML: what closes itself in XHTML hides no link that comes after it,
+// as it does where the same is served as HTML.
+func TestFollowsLinksOfXHTML(t *testing.T) {
+	for contentType, want := range map[string]int64{"application/xhtml+xml; charset=utf-8": 2, "text/html": 1} {
+		site := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", contentType)
+			fmt.Fprint(w, `<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"><head><title>t</title><script src="/a.js"/></head>`+
+				`<body><a href="/next">next</a></body></html>`)
+		})
+		if s, _ := run(t, crawler.Config{Seeds: []string{site}}); s.Fetched != want {
+			t.Errorf("%s: %d fetched, want %d", contentType, s.Fetched, want)
+		}
+	}
+}

@@ -32,6 +32,9 @@
 // is reported once. Where the end tag of an element around a template or an svg stands within it, what is inside
 // and what is outside may be taken for each other. A base element in a srcdoc document is not honoured.
 //
+// XHTML that is served as XML is read in the same way, but for what [Options.XML] says: case and prefixes of names
+// make no more difference than in HTML.
+//
 // # Encodings
 //
 // The body may be in UTF-8 or in any encoding in which the bytes of ASCII mean ASCII; UTF-16 must be transcoded

@@ -27,6 +27,10 @@ type Options struct {
 	// to have holes for a script to fill. A template with a shadowrootmode is shown, and counts always.
 	Templates bool
 
+	// XML reads the document as XHTML that is XML: a tag that ends with "/>" is an element without content, whichever
+	// it is, and CDATA sections may stand everywhere.
+	XML bool
+
 	MaxLinks   int // most links to report. 0 means DefaultMaxLinks, negative no limit
 	MaxURL     int // longest URL to report, in bytes. 0 means DefaultMaxURL, negative no limit
 	MaxTitle   int // longest title, in bytes; a longer one is cut. 0 means DefaultMaxTitle, negative no limit
@@ -142,7 +146,7 @@ func (x *extractor) run() {
 				continue
 			}
 		}
-		x.cdata = x.foreign.within()
+		x.cdata = x.opts.XML || x.foreign.within()
 		kind := x.next()
 		if x.opts.Kinds&Text != 0 {
 			x.textLinks(x.at(x.text))
@@ -174,6 +178,11 @@ func (x *extractor) end() {
 		x.foreign.end(name, e)
 		return
 	}
+	x.close(e)
+}
+
+// close leaves an HTML element.
+func (x *extractor) close(e element) {
 	switch e {
 	case elemTemplate:
 		if x.templates > 0 {
@@ -207,6 +216,10 @@ func (x *extractor) start(e element) {
 		return
 	}
 	x.links(e)
+	if x.opts.XML && x.selfClosing {
+		x.close(e)
+		return
+	}
 	x.content(e)
 }
 

@@ -338,6 +338,37 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// TestXML: in XHTML each element may close itself, and CDATA stand everywhere.
+func TestXML(t *testing.T) {
+	for name, test := range map[string]struct {
+		xml  string
+		want []string
+	}{
+		"script":    {`<script src="1"/><a href="2"/><script>"<a href='3'>"</script><a href="4"/>`, []string{"1", "2", "4"}},
+		"title":     {`<title/><a href="1"/><title>t<a href="2"/></title>`, []string{"1"}},
+		"style":     {`<style type="text/css" /><a href="1"/><style>@import "2";</style>`, []string{"1", "2"}},
+		"iframe":    {`<iframe src="1"/><a href="2"/><iframe src="3"></iframe>`, []string{"1", "2", "3"}},
+		"srcdoc":    {`<iframe srcdoc="&lt;title/>&lt;a href=1>"/><a href="2"/>`, []string{"2"}},
+		"textarea":  {`<textarea/><a href="1"/>`, []string{"1"}},
+		"noframes":  {`<noframes/><noembed/><xmp/><plaintext/><a href="1"/>`, []string{"1"}},
+		"template":  {`<template/><a href="1"/><template><template/><a href="2"/></template><a href="3"/>`, []string{"1", "3"}},
+		"form":      {`<form action="1" method="post"/><button formaction="2"/>`, []string{"2"}},
+		"svg":       {`<svg><title/><style/><a href="1"/></svg><svg/><title/><a href="2"/>`, []string{"1", "2"}},
+		"CDATA":     {`<p><![CDATA[ <a href="1"/> > ]]></p><a href="2"/>`, []string{"2"}},
+		"unquoted":  {`<iframe src=1/></iframe><a href="2"/>`, []string{"1/", "2"}},
+		"not at it": {`<title>t</title><script></script><a href="1"></a>`, []string{"1"}},
+	} {
+		var got []string
+		links.Extract([]byte(test.xml), links.Options{Kinds: links.All, XML: true}, func(l links.Link) bool {
+			got = append(got, string(l.URL))
+			return true
+		})
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
 // TestFormCharset: a form's accept-charset goes with what is sent by it, and with nothing after it.
 func TestFormCharset(t *testing.T) {
 	long := strings.Repeat("utf-16 ", 100)

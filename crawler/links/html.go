@@ -158,7 +158,7 @@ func (x *extractor) frame(e element) {
 // nested reports the links of a document within this one.
 func (x *extractor) nested(body []byte) {
 	inner := extractor{opts: x.opts, yield: x.yield, nesting: x.nesting + 1, arena: x.arena}
-	inner.in = body
+	inner.in, inner.opts.XML = body, false // whatever the outer document is
 	inner.page.Links, inner.page.Cut = x.page.Links, x.page.Cut
 	inner.run()
 	x.stopped = inner.stopped
