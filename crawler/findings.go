@@ -41,11 +41,21 @@ type findings struct {
 	bytes   int          // of URLs
 }
 
+// foundLink is a link of a page, or several to one URL, of which the first counts.
 type foundLink struct {
 	url   weburl.URL
 	kind  links.Kind
-	rel   links.Rel
-	known bool // need not be added to the frontier
+	also  links.Kind // of the others
+	rel   links.Rel  // without what is in qualified, unless that of each has some of it
+	known bool       // need not be added to the frontier
+}
+
+// join adds to the link another to the same URL.
+func (l *foundLink) join(kinds links.Kind, rel links.Rel) {
+	l.also |= kinds &^ l.kind
+	if rel&qualified == 0 {
+		l.rel &^= qualified
+	}
 }
 
 // listed is what a sitemap or feed says of a URL.
@@ -117,15 +127,25 @@ func isCode(contentType string) bool {
 	return strings.HasSuffix(contentType, "+json")
 }
 
-// take resolves a link unless it was taken before. It is kept by settle.
+// take resolves a link, or joins it to one that is written the same. It is kept by settle.
 func (f *findings) take(s *scratch, l links.Link) {
-	switch {
-	case l.Charset != nil: // in which the same text is another query
+	if l.Charset != nil { // in which the same text is another query
 		f.add(s, l, newQueryEncoder(acceptedCharset(string(l.Charset))))
-	case s.first(l.URL):
-		f.add(s, l, f.queries)
+		return
+	}
+	at, first := s.seen.of(maphash.Bytes(s.seed, l.URL))
+	switch {
+	case first && f.add(s, l, f.queries):
+		*at = int32(len(s.taken) - 1)
+	case first:
+		*at = notTaken
+	case *at != notTaken:
+		s.taken[*at].join(l.Kind, l.Rel)
 	}
 }
+
+// notTaken is where in scratch.taken a link is that is none.
+const notTaken = -1
 
 // mayList says whether a page may be a sitemap or a feed.
 func mayList(p *Page) bool {
@@ -140,18 +160,16 @@ func mayList(p *Page) bool {
 
 // list takes the entries of a sitemap or feed that was fetched like a page.
 func (f *findings) list(s *scratch, p *Page) {
-	f.settle(s)
-	f.listed = make([]listed, len(f.links))
+	f.listed = make([]listed, len(s.taken))
 	for e, err := range sitemap.Entries(bytes.NewReader(p.Body), sitemap.Limits{}) {
 		if err != nil {
 			return // as it is cut, or something else
 		}
-		before := len(f.links)
 		f.take(s, links.Link{URL: []byte(e.Loc), Kind: entryKind(&e)})
-		if f.settle(s); len(f.links) > before {
+		if len(s.taken) > len(f.listed) {
 			f.listed = append(f.listed, listed{listingOf(&e), priorityOf(&e)})
 		}
-		if len(f.links) == maxLinks {
+		if len(s.taken) == maxLinks {
 			return
 		}
 	}
@@ -171,7 +189,7 @@ func priorityOf(e *sitemap.Entry) int8 { return int8(math.Round(float64(e.Priori
 // scratch is the memory that extraction uses again for the next page.
 type scratch struct {
 	links []links.Link
-	seen  hashSet // of links as written, and resolved
+	seen  hashMap // where links are: as written in taken, and resolved in findings.links
 	seed  maphash.Seed
 	batch weburl.Batch
 	taken []foundLink // those in batch, without their URLs
@@ -189,9 +207,6 @@ func (s *scratch) release() {
 	s.seen.clear()
 	scratches.Put(s)
 }
-
-// first says whether it has not been asked for these bytes before.
-func (s *scratch) first(b []byte) bool { return s.seen.add(maphash.Bytes(s.seed, b)) }
 
 func (f *findings) extract(s *scratch, p *Page) {
 	s.links = s.links[:0]
@@ -213,21 +228,22 @@ func (f *findings) extract(s *scratch, p *Page) {
 	clear(s.links) // they hold the body
 }
 
-// add resolves a link.
-func (f *findings) add(s *scratch, l links.Link, queries *queryEncoder) {
+// add resolves a link and says whether it is one, which then is the last in s.taken.
+func (f *findings) add(s *scratch, l links.Link, queries *queryEncoder) bool {
 	switch {
 	case !links.Web(l.URL):
 		f.noHTTP++
-		return
+		return false
 	case f.bytes >= maxLinkBytes:
 		f.cut++
-		return
+		return false
 	}
 	before := s.batch.Size()
 	switch s.batch.Add(*f.urls, f.base, queries.encode(l.URL)) {
 	case "":
 		f.bytes += s.batch.Size() - before
 		s.taken = append(s.taken, foundLink{kind: l.Kind, rel: l.Rel})
+		return true
 	case weburl.UnsupportedScheme:
 		f.noHTTP++
 	case weburl.TooLong:
@@ -235,23 +251,29 @@ func (f *findings) add(s *scratch, l links.Link, queries *queryEncoder) {
 	default:
 		f.invalid++
 	}
+	return false
 }
 
-// settle keeps the links that were resolved, unless they lead where others do.
+// settle keeps the links that were resolved, each URL once.
 func (f *findings) settle(s *scratch) {
 	f.links = slices.Grow(f.links, s.batch.Len())
 	s.batch.Take(*f.urls, func(i int, u weburl.URL) {
-		if s.firstURL(u) {
-			s.taken[i].url = u
-			f.links = append(f.links, s.taken[i])
+		l := &s.taken[i]
+		at, first := s.seen.of(^maphash.String(s.seed, u.String())) // not the hash of the same as written
+		if !first {
+			f.links[*at].join(l.kind|l.also, l.rel)
+			return
 		}
+		*at = int32(len(f.links))
+		if l.url = u; f.listed != nil {
+			f.listed[*at] = f.listed[i]
+		}
+		f.links = append(f.links, *l)
 	})
 	s.taken = s.taken[:0]
-}
-
-// firstURL is first for a resolved URL, in a room of its own.
-func (s *scratch) firstURL(u weburl.URL) bool {
-	return s.seen.add(^maphash.String(s.seed, u.String()))
+	if f.listed != nil {
+		f.listed = f.listed[:len(f.links)]
+	}
 }
 
 // reasonOf says why a link that is no URL of the web was left out.

@@ -221,3 +221,39 @@ func TestFollowsLinksOfXHTML(t *testing.T) {
 		}
 	}
 }
+
+// TestLinksToOneURL: of several links of a page to one URL each may be the one for which
+// it is followed, whatever their order and however they are written.
+func TestLinksToOneURL(t *testing.T) {
+	nofollow := crawler.Config{Robots: crawler.RobotsPolicy{Nofollow: crawler.NofollowLinks}}
+	noAlternates := crawler.Config{Rules: []crawler.Rule{{LeaveOut: &crawler.Condition{Kinds: links.Alternate}}}}
+	for name, test := range map[string]struct {
+		cfg  crawler.Config
+		html string
+		want bool
+	}{
+		"nofollow first":              {nofollow, `<a rel=nofollow href=/x>x</a><a href=/x>x</a>`, true},
+		"nofollow last":               {nofollow, `<a href=/x>x</a><a rel=nofollow href=/x>x</a>`, true},
+		"nofollow, written otherwise": {nofollow, `<a rel=nofollow href=/x>x</a><a href=x#top>x</a><a rel=ugc href=/x>x</a>`, true},
+		"each nofollow":               {nofollow, `<a rel=nofollow href=/x>x</a><a rel=ugc href=x>x</a><a rel="sponsored nofollow" href=/x>x</a>`, false},
+		"after what is no link":       {nofollow, `<a href=mailto:x>x</a><a rel=nofollow href=/x>x</a><a href=mailto:x>x</a>`, false},
+		"kind first":                  {noAlternates, `<link rel=alternate href=/x><a href=/x>x</a>`, true},
+		"kind last":                   {noAlternates, `<a href=/x>x</a><link rel=alternate href=/x>`, true},
+		"kind, written otherwise":     {noAlternates, `<link rel=alternate href=/x><link rel=alternate href=x><a href=x>x</a>`, true},
+		"each of the kind":            {noAlternates, `<link rel=alternate href=/x><link rel=alternate href=x>`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			site := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/" {
+					html(w, test.html)
+				}
+			})
+			test.cfg.Seeds = []string{site}
+			_, job := run(t, test.cfg)
+			rec := results(t, job.Store())[site+"/x"]
+			if (rec != nil) != test.want || test.want && rec.Kind != "" { // else it is no anchor
+				t.Errorf("followed: %+v, want %v", rec, test.want)
+			}
+		})
+	}
+}

@@ -116,12 +116,19 @@ func (v *visit) followLinks(ch *change, p *Page, rec *storage.Record) {
 }
 
 // judgeLink returns why a link of the page is left out, "" if it is followed, and
-// the verdict of the rules.
+// the verdict of the rules. A link is followed as what it is first, else as any other
+// that it is.
 func (v *visit) judgeLink(p *Page, l *foundLink) (Reason, verdict) {
 	if v.cfg.Robots.Nofollow == NofollowLinks && l.rel&qualified != 0 {
 		return ReasonNofollow, verdict{}
 	}
 	verdict := p.judge.link(l.url, l.kind)
+	for also := l.also; verdict.leaveOut && also != 0; also &= also - 1 {
+		kind := also & -also
+		if other := p.judge.link(l.url, kind); !other.leaveOut {
+			verdict, l.kind = other, kind
+		}
+	}
 	switch {
 	case verdict.leaveOut:
 		return verdict.Reason, verdict

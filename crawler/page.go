@@ -169,7 +169,8 @@ func (p *Page) Robots() links.Robots { return p.find().robots }
 
 // Links returns the http and https links of the kinds that are followed, each
 // once, those of the head first and then in the order of the document; links out
-// of scope too.
+// of scope too. Several to one URL are what the first of them is, but that Nofollow
+// is set only if each of them is one not to follow.
 func (p *Page) Links() []Link {
 	f := p.find()
 	out := make([]Link, len(f.links))

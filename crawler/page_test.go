@@ -15,7 +15,7 @@ func TestPage(t *testing.T) {
 	site := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=iso-8859-1")
 		w.Header().Set("X-Extra", "yes")
-		fmt.Fprint(w, "<title>Caf\xe9</title><base href=/dir/><h1>Head</h1><a href=one rel=nofollow>1</a><a href='one#x'>again</a><a href=mailto:x@y>m</a><a href='caf\xe9'>c</a>")
+		fmt.Fprint(w, "<title>Caf\xe9</title><base href=/dir/><h1>Head</h1><a href=one rel=nofollow>1</a><a href='one#x' rel=ugc>again</a><a href=two rel=nofollow>2</a><a href=two>again</a><a href=mailto:x@y>m</a><a href='caf\xe9'>c</a>")
 	})
 	var links []crawler.Link
 	run(t, crawler.Config{Seeds: []string{site}, MaxPages: 1, Handler: crawler.HandlerFunc(func(_ context.Context, p *crawler.Page) error {
@@ -40,7 +40,7 @@ func TestPage(t *testing.T) {
 	for _, l := range links {
 		got = append(got, fmt.Sprint(strings.TrimPrefix(l.URL, site), l.Nofollow))
 	}
-	if want := []string{"/dir/onetrue", "/dir/caf%C3%A9false"}; !slices.Equal(got, want) {
+	if want := []string{"/dir/onetrue", "/dir/twofalse", "/dir/caf%C3%A9false"}; !slices.Equal(got, want) {
 		t.Errorf("links %q, want %q", got, want)
 	}
 }
