@@ -210,14 +210,17 @@ func (s *scratch) release() {
 
 func (f *findings) extract(s *scratch, p *Page) {
 	s.links = s.links[:0]
-	opts := links.Options{Kinds: p.kinds, Agent: p.agent, XML: p.ContentType == xhtmlType, MaxLinks: maxLinks, MaxTitle: maxTitle}
+	opts := links.Options{
+		Kinds: p.kinds, Agent: p.agent, XML: p.ContentType == xhtmlType,
+		MaxLinks: maxLinks, MaxTitle: maxTitle, MaxURL: -1, // add knows better why a long one is none
+	}
 	page := links.Extract(p.utf8(), opts, func(l links.Link) bool {
 		s.links = append(s.links, l)
 		return true
 	})
 	f.title = string(page.Title)
 	f.robots |= page.Robots
-	f.cut = page.Cut.Links + page.Cut.URLs
+	f.cut += page.Cut.Links
 	f.queries = newQueryEncoder(p.Charset())
 	if base, err := f.base.Resolve(f.queries.encode(page.Base)); page.Base != nil && err == nil {
 		f.base = base

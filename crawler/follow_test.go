@@ -3,6 +3,7 @@ package crawler_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -255,5 +256,21 @@ func TestLinksToOneURL(t *testing.T) {
 				t.Errorf("followed: %+v, want %v", rec, test.want)
 			}
 		})
+	}
+}
+
+// TestLongLinksAreCounted: a link that is too long counts as that, and a long one of another
+// scheme, such as an image in its own URL, as any of that.
+func TestLongLinksAreCounted(t *testing.T) {
+	long := strings.Repeat("x", 9000)
+	site := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" {
+			html(w, "<a href=/"+long+">x</a><a href='/short#"+long[:8000]+"'>x</a><img src='data:image/png;base64,"+long+"'>")
+		}
+	})
+	s, _ := run(t, crawler.Config{Seeds: []string{site}, Follow: links.Anchor | links.Image})
+	want := map[crawler.Reason]int64{crawler.ReasonLength: 1, crawler.ReasonNoHTTP: 1}
+	if s.Fetched != 2 || !maps.Equal(s.LeftOut, want) {
+		t.Errorf("%d fetched, left out %v, want %v", s.Fetched, s.LeftOut, want)
 	}
 }
