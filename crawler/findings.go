@@ -165,6 +165,10 @@ func (f *findings) list(s *scratch, p *Page) {
 		if err != nil {
 			return // as it is cut, or something else
 		}
+		if e.Cut {
+			f.tooLong++
+			continue
+		}
 		f.take(s, links.Link{URL: []byte(e.Loc), Kind: entryKind(&e)})
 		if len(s.taken) > len(f.listed) {
 			f.listed = append(f.listed, listed{listingOf(&e), priorityOf(&e)})

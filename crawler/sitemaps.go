@@ -170,6 +170,9 @@ func (s *sitemapVisit) entries(ctx context.Context, r io.Reader) error {
 func (s *sitemapVisit) entry(ctx context.Context, e *sitemap.Entry) {
 	u, err := s.url.Resolve([]byte(e.Loc))
 	switch {
+	case e.Cut:
+		s.leaveOutLink(s.ch, e.Loc, ReasonLength)
+		return
 	case err != nil:
 		s.leaveOutLink(s.ch, e.Loc, reasonOf(err))
 		return

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/orbweaver/orbweaver/crawler"
+	"github.com/orbweaver/orbweaver/crawler/links"
 	"github.com/orbweaver/orbweaver/internal/simweb"
 	"github.com/orbweaver/orbweaver/storage"
 )
@@ -286,5 +288,26 @@ func TestSitemapsAsked(t *testing.T) {
 		if asked != test.want {
 			t.Errorf("%s: sitemap read %v", name, asked)
 		}
+	}
+}
+
+// TestLongEntriesAreCounted: a URL too long that a sitemap names is counted, wherever it
+// is read.
+func TestLongEntriesAreCounted(t *testing.T) {
+	var site string
+	site = serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/robots.txt":
+			fmt.Fprintf(w, "Sitemap: %s/s.xml\n", site)
+		case "/s.xml":
+			fmt.Fprintf(w, "<urlset><url><loc>%s/%s</loc></url><url><loc>%[1]s/list.xml</loc></url></urlset>", site, strings.Repeat("x", 9000))
+		case "/list.xml":
+			w.Header().Set("Content-Type", "text/xml")
+			fmt.Fprintf(w, "<urlset><url><loc>/%s</loc></url><url><loc>/page</loc></url></urlset>", strings.Repeat("y", 9000))
+		}
+	})
+	s, _ := run(t, crawler.Config{Seeds: []string{site}, Follow: links.Pages | links.Listed})
+	if want := map[crawler.Reason]int64{crawler.ReasonLength: 2}; s.Fetched != 4 || !maps.Equal(s.LeftOut, want) {
+		t.Errorf("%d fetched, left out %v, want %v", s.Fetched, s.LeftOut, want)
 	}
 }

@@ -14,6 +14,7 @@ import (
 // Entry is one URL of a sitemap.
 type Entry struct {
 	Loc        string    // as written; in feeds it may be relative
+	Cut        bool      // Loc is but the beginning of a URL that is longer than Limits.Field
 	Index      bool      // Loc is a sitemap, not a page
 	LastMod    time.Time // when the page changed last; zero: not told, or not in a form that could be read
 	ChangeFreq ChangeFreq
@@ -40,7 +41,7 @@ const defaultPriority = 0.5
 type Limits struct {
 	Bytes   int64 // of the file, unpacked. 0: 50 MiB
 	Entries int   // 0: 50,000
-	Field   int   // bytes of a URL, date or other value; an entry with a longer one is left out. 0: 8,192
+	Field   int   // bytes of a URL, which is cut, or of a date or other value, which counts as not told. 0: 8,192
 	Token   int   // bytes of a tag, a text, or a line, also of what is not of interest. 0: 1 MiB
 	Ratio   int64 // how many times as large as itself a file may unpack, once that is 1 MiB. 0: 200
 }

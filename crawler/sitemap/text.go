@@ -10,14 +10,14 @@ import (
 func readText(r *bufio.Reader, limits Limits, yield func(Entry) bool) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, limits.Token)
-	last := "" // handed out when it is known to be whole
+	var last Entry // handed out when it is known to be whole
 	for lines.Scan() {
-		if last != "" && !yield(Entry{Loc: last, Priority: defaultPriority}) {
+		if last.Loc != "" && !yield(last) {
 			return errStopped
 		}
-		last = strings.Trim(lines.Text(), space)
-		if len(last) > limits.Field || !isWebURL(last) {
-			last = ""
+		last = Entry{Priority: defaultPriority}
+		if line := strings.Trim(lines.Text(), space); isWebURL(line) {
+			last.setLoc(line, limits)
 		}
 	}
 	switch err := lines.Err(); {
@@ -25,10 +25,15 @@ func readText(r *bufio.Reader, limits Limits, yield func(Entry) bool) error {
 		return &LimitError{"token", int64(limits.Token)}
 	case err != nil:
 		return err
-	case last != "" && !yield(Entry{Loc: last, Priority: defaultPriority}):
+	case last.Loc != "" && !yield(last):
 		return errStopped
 	}
 	return nil
+}
+
+// setLoc sets the entry's URL, as far as the limits let it be.
+func (e *Entry) setLoc(url string, limits Limits) {
+	e.Loc, e.Cut = url[:min(len(url), limits.Field)], len(url) > limits.Field
 }
 
 func isWebURL(s string) bool {

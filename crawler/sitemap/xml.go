@@ -42,7 +42,6 @@ type xmlReader struct {
 	inside  bool   // of an entry
 	current Entry
 	guid    string // stands in for the entry's URL if it has none
-	skip    bool   // the entry has too long a URL
 	field   string // the child of the entry whose text comes in; "" if it does not matter
 	text    []byte // of the field
 }
@@ -193,8 +192,7 @@ func (x *xmlReader) link(hasAttr bool) {
 // setLoc sets the entry's URL, which is the first that it names.
 func (x *xmlReader) setLoc(loc string) {
 	if x.current.Loc == "" {
-		x.current.Loc = strings.Trim(loc, space)
-		x.skip = x.skip || len(x.current.Loc) > x.limits.Field
+		x.current.setLoc(strings.Trim(loc, space), x.limits)
 	}
 }
 
@@ -212,7 +210,9 @@ func (x *xmlReader) appendText() {
 		x.text = append(x.text[:0], trimmed...)
 	}
 	if len(x.text) > x.limits.Field {
-		x.skip = x.skip || x.field == x.loc
+		if x.field == x.loc {
+			x.setLoc(string(x.text))
+		}
 		x.field = ""
 	}
 }
@@ -261,10 +261,10 @@ func changeFreq(s string) ChangeFreq {
 
 // flush hands out the entry at hand, if there is one.
 func (x *xmlReader) flush() error {
-	inside, skip := x.inside, x.skip
+	inside := x.inside
 	x.setLoc(x.guid)
-	x.inside, x.skip, x.field = false, false, ""
-	if inside && !skip && !x.yield(x.current) {
+	x.inside, x.field = false, ""
+	if inside && !x.yield(x.current) {
 		return errStopped
 	}
 	return nil
