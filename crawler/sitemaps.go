@@ -157,8 +157,10 @@ func (s *sitemapVisit) entries(ctx context.Context, r io.Reader) error {
 		s.count++
 		s.entry(ctx, &e)
 		if len(s.ch.add) >= sitemapBatch {
+			next := &change{}
+			next.tally, s.ch.tally = s.ch.tally, next.tally // which counts with the result: before that all may be read again
 			s.commits.submit(s.ch)
-			s.ch = &change{}
+			s.ch = next
 		}
 		if ctx.Err() != nil || s.commits.lost() != nil {
 			return nil

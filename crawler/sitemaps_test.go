@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/orbweaver/orbweaver/crawler"
 	"github.com/orbweaver/orbweaver/crawler/links"
@@ -310,4 +311,35 @@ func TestLongEntriesAreCounted(t *testing.T) {
 	if want := map[crawler.Reason]int64{crawler.ReasonLength: 2}; s.Fetched != 4 || !maps.Equal(s.LeftOut, want) {
 		t.Errorf("%d fetched, left out %v, want %v", s.Fetched, s.LeftOut, want)
 	}
+}
+
+// TestSitemapTriedAgainCountsOnce: what a sitemap that breaks off leaves out is counted
+// once, however often it is tried.
+func TestSitemapTriedAgainCountsOnce(t *testing.T) {
+	const foreign, pages = 10, 1500 // more than are committed at once
+	var list strings.Builder
+	for i := range foreign {
+		fmt.Fprintf(&list, "http://elsewhere.example/%d\n", i)
+	}
+	for i := range pages {
+		fmt.Fprintf(&list, "%s/%d\n", livingURL, i)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		site := newLivingSite(t, func(path string, h http.Header) (string, int) {
+			switch path {
+			case "/robots.txt":
+				return "Sitemap: /s.txt\n", 0
+			case "/s.txt":
+				h.Set("Content-Length", "1000000")
+				return list.String(), 0
+			}
+			return "page", 0
+		})
+		s := site.crawl(t, crawler.Config{
+			Dir: filepath.Join(t.TempDir(), "job"), Seeds: []string{livingURL}, Delay: crawler.NoDelay, Retries: 1, Novelty: crawler.Novelty{Pages: -1},
+		})
+		if s.Retried != 1 || s.Fetched < pages || s.LeftOut[crawler.ReasonScope] != foreign {
+			t.Errorf("%d retried, %d fetched, left out %v", s.Retried, s.Fetched, s.LeftOut)
+		}
+	})
 }
