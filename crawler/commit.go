@@ -42,6 +42,7 @@ type change struct {
 	again   []frontier.Request
 	hosts   []frontier.HostChange
 	robots  *robotsEntry // to be kept
+	sitemap string       // origin of a robots.txt whose sitemaps are in add, to be kept; "": none
 	silence *keptSilence // of the host, to be kept; nil: as it was
 	parts   []partNews   // of sites, to be kept
 	roots   []string     // of seeds, to be kept
@@ -56,7 +57,7 @@ type change struct {
 // minor reports whether ch does no more than finish URLs unfetched, which may wait for
 // what comes next.
 func (ch *change) minor() bool {
-	return ch.record == nil && ch.silence == nil && ch.robots == nil && ch.round == nil && ch.login == nil &&
+	return ch.record == nil && ch.silence == nil && ch.robots == nil && ch.round == nil && ch.login == nil && ch.sitemap == "" &&
 		len(ch.retry)+len(ch.add)+len(ch.hosts)+len(ch.parts)+len(ch.roots) == 0 && ch.release == nil && ch.result == nil
 }
 
@@ -410,6 +411,11 @@ func keep(b *bbolt.Bucket, group []*change, totals *counters) error {
 		}
 		for i := range ch.parts {
 			if err := ch.parts[i].put(b.Bucket(bucketNovelty)); err != nil {
+				return err
+			}
+		}
+		if ch.sitemap != "" {
+			if err := noteSitemaps(b.Bucket(bucketRobots), ch.sitemap); err != nil {
 				return err
 			}
 		}

@@ -36,6 +36,8 @@ func something(t *testing.T, of reflect.Type) reflect.Value {
 		return reflect.New(of.Elem())
 	case reflect.Slice:
 		return reflect.MakeSlice(of, 1, 1)
+	case reflect.String:
+		return reflect.ValueOf("something")
 	case reflect.Int, reflect.Int64:
 		return reflect.ValueOf(1).Convert(of)
 	case reflect.Func:

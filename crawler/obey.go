@@ -23,6 +23,7 @@ func (v *visit) obeyRobots(ctx context.Context) bool {
 	now := time.Now()
 	switch {
 	case e.usable(now, v.cfg.Robots.MaxStale):
+		v.addOwedSitemaps(e)
 		if asked && e.Tries == 0 && max(e.crawlDelay(v.agent), v.pause()) > 0 {
 			return false // the host wants a pause between robots.txt and the page
 		}
@@ -91,6 +92,9 @@ func (v *visit) askRobots(ctx context.Context, origin string, old *robotsEntry) 
 		if delay := max(e.crawlDelay(v.agent), other); delay != max(old.crawlDelay(v.agent), other) {
 			ch.hosts = append(ch.hosts, frontier.HostChange{Host: v.req.Host, Delay: &delay})
 		}
+	}
+	if e.Tries == 0 && v.owesSitemaps(e) {
+		e.Sitemaps = true
 		v.addSitemaps(ch, e)
 	}
 	if len(ch.hosts) > 0 { // which have to count before the host is asked again
@@ -133,6 +137,7 @@ func (v *visit) robotsFailed(a robotsAnswer, old *robotsEntry, ch *change) (*rob
 		}
 		if kept != nil {
 			e.Fetched, e.Status, e.Body, e.file, e.size = kept.Fetched, kept.Status, kept.Body, kept.file, kept.size
+			e.Sitemaps = kept.Sitemaps
 		}
 		e.Tries = old.Tries
 	}

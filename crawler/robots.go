@@ -33,6 +33,8 @@ type robotsEntry struct {
 	Error   string    `json:"error,omitempty"`  // why there was none
 	Class   string    `json:"class,omitempty"`  // of that error
 
+	Sitemaps bool `json:"sitemaps,omitempty"` // those that it names, or is guessed to, were added
+
 	file *robots.File // of the last answer; nil: there was none
 	size int64        // of the file
 }
@@ -71,18 +73,35 @@ func (e *robotsEntry) crawlDelay(agent string) time.Duration {
 // robotsOf returns what the job keeps of an origin, or nil.
 func (j *Job) robotsOf(origin string) (e *robotsEntry, err error) {
 	err = j.view(func(b *bbolt.Bucket) error {
-		text := b.Bucket(bucketRobots).Get([]byte(origin))
-		if text == nil {
-			return nil
+		if e, err = robotsIn(b.Bucket(bucketRobots), origin); e != nil {
+			e.parse()
 		}
-		e = &robotsEntry{Origin: origin}
-		if err := json.Unmarshal(text, e); err != nil {
-			return fmt.Errorf("%w: robots of %s: %w", ErrCorrupt, origin, err)
-		}
-		e.parse()
-		return nil
+		return err
 	})
 	return e, err
+}
+
+// robotsIn reads the entry of an origin; nil if there is none.
+func robotsIn(b *bbolt.Bucket, origin string) (*robotsEntry, error) {
+	text := b.Get([]byte(origin))
+	if text == nil {
+		return nil, nil
+	}
+	e := &robotsEntry{Origin: origin}
+	if err := json.Unmarshal(text, e); err != nil {
+		return nil, fmt.Errorf("%w: robots of %s: %w", ErrCorrupt, origin, err)
+	}
+	return e, nil
+}
+
+// noteSitemaps notes in the entry of an origin that its sitemaps were added.
+func noteSitemaps(b *bbolt.Bucket, origin string) error {
+	e, err := robotsIn(b, origin)
+	if e == nil {
+		return err
+	}
+	e.Sitemaps = true
+	return e.put(b)
 }
 
 // robotsCache has the robots.txt of the origins that are being crawled: a
@@ -135,10 +154,29 @@ func (c *robotsCache) get(origin string) (*robotsEntry, error) {
 
 // add keeps an entry in memory, without the bytes that the job has.
 func (c *robotsCache) add(e *robotsEntry) {
-	lean := *e
-	lean.Body = nil
 	c.mu.Lock() // or what two add at once of one origin counts twice
 	defer c.mu.Unlock()
+	c.replace(e)
+}
+
+// beginSitemaps says whether the caller is to add the sitemaps of an entry, and notes
+// that it does. Nobody else is told to.
+func (c *robotsCache) beginSitemaps(e *robotsEntry) (mine bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now, ok := c.cache.Peek(e.Origin); ok && (now.Sitemaps || !now.Fetched.Equal(e.Fetched)) {
+		return false
+	}
+	noted := *e
+	noted.Sitemaps = true
+	c.replace(&noted)
+	return true
+}
+
+// replace is add for who holds mu.
+func (c *robotsCache) replace(e *robotsEntry) {
+	lean := *e
+	lean.Body = nil
 	c.cache.Remove(e.Origin)
 	c.bytes.Add(e.size)
 	c.cache.Add(e.Origin, &lean)

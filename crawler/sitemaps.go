@@ -24,14 +24,31 @@ const (
 	sitemapBatch = 1000
 )
 
-// addSitemaps adds the sitemaps that a host's robots.txt names, if the visit is
-// one to a site that belongs to the crawl. A sitemap is a link away from what led
-// to the host, and its pages one more.
-func (v *visit) addSitemaps(ch *change, e *robotsEntry) {
-	tooDeep := v.cfg.MaxDepth > 0 && v.req.Depth+2 > v.cfg.MaxDepth
-	if v.cfg.Sitemaps == SitemapsNone || v.cfg.NoFollow || tooDeep || v.env.kind&links.Sitemap != 0 || !v.onSite() {
-		return
+// owesSitemaps says whether the visit is to add the sitemaps that a host's robots.txt
+// names. The first does that is one to a page of a site that belongs to the crawl, and
+// not so deep that what they list would be too deep.
+func (v *visit) owesSitemaps(e *robotsEntry) bool {
+	switch {
+	case e.Sitemaps, v.cfg.Sitemaps == SitemapsNone, len(e.file.Sitemaps()) == 0 && v.cfg.Sitemaps != SitemapsGuessed,
+		v.cfg.NoFollow, v.env.kind == links.Sitemap, v.cfg.MaxDepth > 0 && v.req.Depth+2 > v.cfg.MaxDepth:
+		return false
 	}
+	return v.onSite()
+}
+
+// addOwedSitemaps adds the sitemaps of a robots.txt that another visit has fetched, which did
+// not owe them.
+func (v *visit) addOwedSitemaps(e *robotsEntry) {
+	if v.owesSitemaps(e) && v.robots.beginSitemaps(e) {
+		ch := &change{sitemap: e.Origin}
+		v.addSitemaps(ch, e)
+		v.commits.submit(ch)
+	}
+}
+
+// addSitemaps adds the sitemaps that a host's robots.txt names. A sitemap is a link away
+// from what led to the host, and its pages one more.
+func (v *visit) addSitemaps(ch *change, e *robotsEntry) {
 	var named []weburl.URL
 	for _, text := range e.file.Sitemaps() {
 		if u, err := v.url.Resolve([]byte(text)); err == nil {

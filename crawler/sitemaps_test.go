@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -342,4 +343,75 @@ func TestSitemapTriedAgainCountsOnce(t *testing.T) {
 			t.Errorf("%d retried, %d fetched, left out %v", s.Retried, s.Fetched, s.LeftOut)
 		}
 	})
+}
+
+// TestSitemapsOfHostMetOtherwise: a host's sitemaps are read with the first of its pages for
+// which they are due, whatever its robots.txt was asked for before that; and once.
+func TestSitemapsOfHostMetOtherwise(t *testing.T) {
+	for name, tt := range map[string]struct {
+		robots      string         // of another host, as the link there
+		first, then crawler.Config // two runs of a job; the second with the host as a seed, too
+	}{
+		"for a sitemap":    {"Sitemap: FAR/foreign.txt\n", crawler.Config{}, crawler.Config{}},
+		"too deep":         {"", crawler.Config{MaxDepth: 2}, crawler.Config{MaxDepth: 2}},
+		"without sitemaps": {"", crawler.Config{Sitemaps: crawler.SitemapsNone}, crawler.Config{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var near, far string
+			far = serve(t, func(w http.ResponseWriter, r *http.Request) {
+				switch r.URL.Path {
+				case "/robots.txt":
+					fmt.Fprintf(w, "Sitemap: %s/own.txt\nSitemap: ftp://x/\n", far)
+				case "/own.txt":
+					fmt.Fprintf(w, "%s/from-own\n", far)
+				case "/foreign.txt":
+					fmt.Fprintf(w, "%s/from-foreign\n", far)
+				}
+			})
+			near = serve(t, func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.URL.Path == "/robots.txt":
+					fmt.Fprint(w, strings.ReplaceAll(tt.robots, "FAR", far))
+				case tt.robots == "":
+					html(w, "<a href="+far+"/met>far</a>")
+				}
+			})
+			dir, killed := filepath.Join(t.TempDir(), "job"), t.TempDir()
+			kills := 0
+			tt.first.Seeds = []string{near}
+			tt.then.Seeds = []string{near, far + "/1", far + "/2", far + "/3"}
+			tt.then.Events.Committed = func(crawler.CommittedEvent) {
+				text, err := os.ReadFile(filepath.Join(dir, "job.db"))
+				if err == nil {
+					err = os.MkdirAll(filepath.Join(killed, fmt.Sprint(kills)), 0o755)
+				}
+				if err == nil {
+					err = os.WriteFile(filepath.Join(killed, fmt.Sprint(kills), "job.db"), text, 0o600)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				kills++
+			}
+			for _, cfg := range []*crawler.Config{&tt.first, &tt.then} {
+				cfg.Dir, cfg.Scope, cfg.AllowPrivate, cfg.PerHost, cfg.Retries = dir, crawler.ScopeDomain, true, 4, -1
+				runKeep(t, *cfg)
+			}
+			tt.then.Events.Committed = nil
+			for i := range kills + 1 { // the last is the job itself, of which nothing is left to do
+				if i < kills {
+					tt.then.Dir = filepath.Join(killed, fmt.Sprint(i))
+				} else {
+					tt.then.Dir = dir
+				}
+				s, job := run(t, tt.then)
+				if results(t, job.Store())[far+"/from-own"] == nil {
+					t.Errorf("killed after %d of %d commits: the host's own sitemap was not read: %+v", i+1, kills, s)
+				}
+				if n := s.LeftOut[crawler.ReasonNoHTTP]; n != 1 {
+					t.Errorf("killed after %d of %d commits: sitemaps were added %d times", i+1, kills, n)
+				}
+			}
+		})
+	}
 }
