@@ -40,7 +40,7 @@ func TestProspect(t *testing.T) {
 		{"elsewhere", unknown, Explanation{}, false, true, "a link to it is left out"},
 		{"waiting", waiting, Explanation{Waiting: 1}, true, true, "it is fetched, when its turn comes"},
 		{"among others", waiting, Explanation{State: "waiting", Waiting: 2}, true, true, "it is fetched, when its turn comes among those of the host"},
-		{"rules have changed", waiting, Explanation{}, false, true, "it is fetched, when its turn comes"},
+		{"rules have changed", waiting, Explanation{}, false, true, "it is left out when its turn comes, by rules that are newer than the link"},
 		{"forbidden", waiting, Explanation{}, true, false, "it is left out, unless robots.txt has changed by then"},
 		{"robots to be asked", waiting, Explanation{Robots: "not asked yet"}, true, true, "it is fetched after robots.txt, if that allows it, when its turn comes"},
 		{"paused", waiting, Explanation{Paused: true, Next: later}, true, true, "it is fetched, once the host is resumed"},
