@@ -1,7 +1,10 @@
 package httpclient
 
 import (
+	"crypto/tls"
+	"errors"
 	"net"
+	"os"
 	"syscall"
 	"time"
 )
@@ -65,7 +68,21 @@ func (c *link) alive() bool {
 	if !s.opened {
 		s.open(c.nc)
 	}
-	return s.raw == nil || s.raw.Control(s.probe) == nil && s.quiet
+	return s.raw == nil || s.raw.Control(s.probe) == nil && s.quiet && c.decryptedAll()
+}
+
+// decryptedAll reports whether TLS keeps back nothing: it reads the socket in pieces of its own, and what came along with
+// the last response, a farewell too, is seen no more at the socket. A deadline in the past keeps it from reading on, which
+// only a socket can be trusted with: not every net.Conn that a Dial gives has deadlines.
+func (c *link) decryptedAll() bool {
+	t, ok := c.nc.(*tls.Conn)
+	if !ok {
+		return true
+	}
+	c.setReadDeadline(time.Unix(1, 0))
+	var b [1]byte
+	n, err := t.Read(b[:])
+	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // headRead is how much is read at first of an answer that is expected to be long.

@@ -164,6 +164,65 @@ func TestUnsolicited(t *testing.T) {
 	}
 }
 
+// TestUnsolicitedTLS: what TLS has read along with a response is not the next one.
+func TestUnsolicitedTLS(t *testing.T) {
+	pair := serveTLS(t, false).TLS.Certificates
+	for name, v := range map[string]struct {
+		more  func(*tls.Conn)
+		dials uint64
+	}{
+		"nothing":    {func(*tls.Conn) {}, 1},
+		"a response": {func(c *tls.Conn) { _, _ = io.WriteString(c, ok("evil")) }, 3},
+		"a farewell": {func(c *tls.Conn) { _ = c.CloseWrite() }, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := serveRaw(t, func(s *rawServer, nc net.Conn) {
+				held := &heldConn{Conn: nc}
+				c := tls.Server(held, &tls.Config{Certificates: pair})
+				for r := bufio.NewReader(c); ; {
+					if _, err := s.read(r); err != nil {
+						return
+					}
+					held.hold = true
+					_, _ = io.WriteString(c, ok("mine"))
+					v.more(c)
+					held.flush()
+				}
+			})
+			c := newTCP(t, TCPConfig{Insecure: true})
+			s := newSession(t, Config{Connector: c})
+			for range 3 {
+				if got := fetch(t, s, strings.Replace(srv.URL, "http:", "https:", 1)); got != "mine" {
+					t.Errorf("got %q", got)
+				}
+			}
+			if st := c.Stats(); st.Dials != v.dials || st.Stale != v.dials-1 {
+				t.Errorf("%+v", st)
+			}
+		})
+	}
+}
+
+// heldConn writes what it is given while it holds in one piece.
+type heldConn struct {
+	net.Conn
+	hold bool
+	held bytes.Buffer
+}
+
+func (c *heldConn) Write(p []byte) (int, error) {
+	if c.hold {
+		return c.held.Write(p)
+	}
+	return c.Conn.Write(p)
+}
+
+func (c *heldConn) flush() {
+	c.hold = false
+	_ = c.SetWriteDeadline(time.Time{}) // which tls.Conn.CloseWrite has set to now
+	_, _ = c.held.WriteTo(c.Conn)
+}
+
 // TestPoolKeys: what makes requests different keeps their connections apart.
 func TestPoolKeys(t *testing.T) {
 	srv := mirror(t)
