@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"sync"
 	"sync/atomic"
 )
 
@@ -65,30 +66,32 @@ func (b fileBody) Size() int64 {
 func (b fileBody) ContentType() string { return "" }
 func (b fileBody) Replayable() bool    { return true }
 
-// ReaderBody sends what r gives: size bytes, or with a negative size all there
-// is, in chunks. A closer is closed. It can be sent again if r is an io.Seeker.
+// ReaderBody sends what r gives from where it stands: size bytes, or with a negative
+// size all there is, in chunks. If r is an io.Seeker it can be sent again, from the same
+// place; else a closer is closed.
 func ReaderBody(r io.Reader, size int64) Body { return &readerBody{r: r, size: size} }
 
 type readerBody struct {
 	r      io.Reader
 	size   int64
-	opened atomic.Bool
+	opened atomic.Int64 // how often
+
+	mu    sync.Mutex // over the use of an io.Seeker
+	begun bool
+	start int64 // then: where the content begins
 }
 
 var errOneShot = errors.New("body can be read only once")
 
 func (b *readerBody) Open() (io.ReadCloser, error) {
-	if b.opened.Swap(true) {
-		s, ok := b.r.(io.Seeker)
-		if !ok {
-			return nil, errOneShot
-		}
-		if _, err := s.Seek(0, io.SeekStart); err != nil {
-			return nil, err
-		}
-		return io.NopCloser(b.r), nil
+	turn := b.opened.Add(1)
+	if b.Replayable() {
+		return io.NopCloser(&readerTurn{body: b, turn: turn}), nil
 	}
-	if c, ok := b.r.(io.ReadCloser); ok && !b.Replayable() {
+	if turn > 1 {
+		return nil, errOneShot
+	}
+	if c, ok := b.r.(io.ReadCloser); ok {
 		return c, nil
 	}
 	return io.NopCloser(b.r), nil
@@ -96,6 +99,42 @@ func (b *readerBody) Open() (io.ReadCloser, error) {
 func (b *readerBody) Size() int64         { return b.size }
 func (b *readerBody) ContentType() string { return "" }
 func (b *readerBody) Replayable() bool    { _, ok := b.r.(io.Seeker); return ok }
+
+// readerTurn is the content of a readerBody until that is opened again. Who sends it may
+// notice late that his request is over, even within a Read.
+type readerTurn struct {
+	body  *readerBody
+	turn  int64
+	begun bool
+}
+
+func (t *readerTurn) Read(p []byte) (int, error) {
+	b := t.body
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if t.turn != b.opened.Load() {
+		return 0, os.ErrClosed
+	}
+	if !t.begun {
+		if err := b.rewind(); err != nil {
+			return 0, err
+		}
+		t.begun = true
+	}
+	return b.r.Read(p)
+}
+
+// rewind goes to where the content begins: at first, where r stands.
+func (b *readerBody) rewind() (err error) {
+	s := b.r.(io.Seeker)
+	if b.begun {
+		_, err = s.Seek(b.start, io.SeekStart)
+		return err
+	}
+	b.begun = true
+	b.start, _ = s.Seek(0, io.SeekCurrent) // fails for an *os.File that is a pipe, which can be sent once
+	return nil
+}
 
 // PipeBody sends what write writes, in chunks, while it is written. write runs in
 // a goroutine of its own, once for each time the body is sent; its error, and the

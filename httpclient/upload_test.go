@@ -1,8 +1,13 @@
 package httpclient
 
 import (
+	"bufio"
+	"errors"
 	"io"
+	"net"
 	"net/http"
+	"os"
+	"strings"
 	"testing"
 )
 
@@ -28,5 +33,89 @@ func TestUploadKeepsConnection(t *testing.T) {
 	}
 	if st := s.Connector().Stats(); st.Dials != 1 || st.Reused != rounds-1 {
 		t.Errorf("%+v", st)
+	}
+}
+
+// TestReaderBodyAgain: a redirect is sent the same bytes as the request before it, from where the reader stood, though
+// that one's body is still being read.
+func TestReaderBodyAgain(t *testing.T) {
+	const content = "the content"
+	late := make(chan struct{})
+	r := &lateReader{ReadSeeker: strings.NewReader("skipped " + content), reads: make(chan struct{}, 1), late: late}
+	if _, err := r.Seek(int64(len("skipped ")), io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	srv := serveRaw(t, func(s *rawServer, c net.Conn) {
+		br := bufio.NewReader(c)
+		head, err := br.Peek(len("POST /old"))
+		if err != nil {
+			return
+		}
+		if string(head) == "POST /old" {
+			<-r.reads
+			_, _ = io.WriteString(c, redirectTo(http.StatusTemporaryRedirect, "/new"))
+			_, _ = io.Copy(io.Discard, br)
+			return
+		}
+		close(late)
+		if got, err := s.read(br); err == nil {
+			_, _ = io.WriteString(c, ok(got))
+		}
+	})
+	resp, err := newSession(t, Config{}).Post(t.Context(), srv.URL+"/old", ReaderBody(r, -1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := resp.Text(); !strings.HasSuffix(text, "\r\n\r\nb\r\n"+content+"\r\n0\r\n\r\n") || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// lateReader tells of its first Read, which takes until late is closed.
+type lateReader struct {
+	io.ReadSeeker
+	reads chan struct{}
+	late  chan struct{}
+}
+
+func (r *lateReader) Read(p []byte) (int, error) {
+	select {
+	case r.reads <- struct{}{}:
+	default:
+	}
+	<-r.late
+	return r.ReadSeeker.Read(p)
+}
+
+// TestReaderBodyPipe: an *os.File that cannot seek is sent once.
+func TestReaderBodyPipe(t *testing.T) {
+	srv := answer(t, func(request string) string {
+		if strings.HasPrefix(request, "POST /old") {
+			return redirectTo(http.StatusTemporaryRedirect, "/new")
+		}
+		return ok(request)
+	})
+	s := newSession(t, Config{})
+	for _, path := range []string{"/", "/old"} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		_, _ = w.WriteString("once")
+		_ = w.Close()
+		resp, err := s.Post(t.Context(), srv.URL+path, ReaderBody(r, -1))
+		if path == "/old" {
+			if !errors.Is(err, ErrPayload) {
+				t.Error(err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, _ := resp.Text(); !strings.Contains(text, "once") {
+			t.Errorf("%q", text)
+		}
 	}
 }
