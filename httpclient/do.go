@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -146,8 +147,36 @@ func (r *Request) check() error {
 		return invalid("Compress together with a Content-Encoding field")
 	case r.Chunked && (r.Header.Has("Transfer-Encoding") || r.Header.Has("Content-Length")):
 		return invalid("Chunked together with a Transfer-Encoding or Content-Length field")
+	case r.misframed():
+		return invalid("Transfer-Encoding or Content-Length field that is not the body's")
+	case r.Body != nil && !validField(Field{"Content-Type", r.Body.ContentType()}):
+		return invalid("media type of the body that cannot be sent")
 	}
 	return nil
+}
+
+// misframed reports whether a field of the caller tells of another end of the body than
+// plan, so that what follows would be taken for a request of its own.
+func (r *Request) misframed() bool {
+	var own HeaderList
+	for _, f := range r.Header {
+		if strings.EqualFold(f.Name, "Transfer-Encoding") || strings.EqualFold(f.Name, "Content-Length") {
+			own = append(own, f)
+		}
+	}
+	if len(own) == 0 {
+		return false
+	}
+	o, err := r.plan()
+	switch {
+	case err != nil:
+		return false // the exchange says so
+	case len(own) > 1:
+		return true
+	case o.chunked:
+		return !strings.EqualFold(own.Get("Transfer-Encoding"), "chunked")
+	}
+	return own.Get("Content-Length") != strconv.FormatInt(o.size, 10)
 }
 
 // chooseProxy settles which proxy the request goes through.

@@ -90,6 +90,7 @@ func TestInvalidRequests(t *testing.T) {
 		for _, opts := range [][]RequestOption{
 			{Auth(foreign)}, {Header("X", "a\nb")}, {ParamPairs("a")}, {JSON(make(chan int))}, {UseConnector(nil)},
 			{Auth(&BasicAuth{}), Header("Authorization", "x")}, {Cookies(&http.Cookie{Name: "a"}), Header("Cookie", "b=1")},
+			{WithBody(BodyAs(StringBody("x"), "a/b\r\nX: y"))},
 		} {
 			_, err := s.Get(t.Context(), srv.URL, opts...)
 			var ire *InvalidRequestError
@@ -104,9 +105,52 @@ func TestInvalidRequests(t *testing.T) {
 	}
 	proxy := mirror(t)
 	for _, target := range []string{"http://h.test/", "https://h.test/"} {
-		_, err := newSession(t, Config{}).Get(t.Context(), target, Proxy(&url.URL{Scheme: "http", Host: proxy.Addr}), ProxyAuth(foreign))
-		if !errors.Is(err, ErrInvalidRequest) || errors.Is(err, ErrProxyConnection) {
-			t.Errorf("%s: %v", target, err)
+		for _, o := range []RequestOption{ProxyAuth(foreign), ProxyHeader(http.Header{"X": {"a\r\nY: b"}})} {
+			_, err := newSession(t, Config{}).Get(t.Context(), target, Proxy(&url.URL{Scheme: "http", Host: proxy.Addr}), o)
+			if !errors.Is(err, ErrInvalidRequest) || errors.Is(err, ErrProxyConnection) {
+				t.Errorf("%s: %v", target, err)
+			}
+		}
+	}
+	if n, _ := proxy.count(); n != 0 {
+		t.Errorf("the proxy got %q", proxy.last())
+	}
+}
+
+// TestOwnFraming: fields of the caller that tell where a body ends are sent, once, if it ends there, and else refused.
+func TestOwnFraming(t *testing.T) {
+	srv := mirror(t)
+	s := newSession(t, Config{})
+	hello, unknown := WithBody(StringBody("hello")), WithBody(ReaderBody(strings.NewReader("hello"), -1))
+	length := func(n string) RequestOption { return Header("Content-Length", n) }
+	coding := func(c string) RequestOption { return Header("Transfer-Encoding", c) }
+	twice := HeaderOrder(HeaderList{{"content-length", "5"}, {"Content-Length", "5"}})
+	for _, opts := range [][]RequestOption{
+		{length("3")}, {coding("chunked")},
+		{hello, length("3")}, {hello, length("+5")}, {hello, coding("chunked")}, {hello, length("5"), coding("chunked")}, {hello, twice},
+		{unknown, length("5")}, {unknown, coding("gzip, chunked")}, {hello, Compress(Gzip), length("5")},
+	} {
+		if _, err := s.Post(t.Context(), srv.URL, nil, opts...); !errors.Is(err, ErrInvalidRequest) {
+			t.Errorf("%v, got by the server: %q", err, srv.last())
+		}
+	}
+	for _, v := range []struct {
+		opts        []RequestOption
+		name, value string
+	}{
+		{[]RequestOption{length("0")}, "Content-Length", "0"}, {[]RequestOption{hello, length("5")}, "Content-Length", "5"},
+		{[]RequestOption{unknown, coding("chunked")}, "Transfer-Encoding", "chunked"},
+	} {
+		resp, err := s.Post(t.Context(), srv.URL, nil, v.opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := resp.Text()
+		once(t, text, v.name, v.value)
+	}
+	for _, name := range []string{"content-length", "Transfer-Encoding"} {
+		if _, err := New(Config{Header: http.Header{name: {"5"}}}); err == nil {
+			t.Errorf("%s was taken for all requests", name)
 		}
 	}
 }

@@ -88,14 +88,14 @@ func (f *FormData) AddFile(name, path string) {
 }
 
 // AddField appends a field. It refuses an unknown TransferEncoding and a
-// ContentType with a line end.
+// ContentType, its own or its Body's, with a line end.
 func (f *FormData) AddField(field FormField) error {
 	switch field.TransferEncoding {
 	case "", "base64", "quoted-printable", "binary", "8bit", "7bit":
 	default:
 		return errors.New("httpclient: form field " + strconv.Quote(field.Name) + ": unknown transfer encoding " + strconv.Quote(field.TransferEncoding))
 	}
-	if strings.ContainsAny(field.ContentType, "\r\n\x00") {
+	if strings.ContainsAny(f.typeOf(&field), "\r\n\x00") {
 		return errors.New("httpclient: form field " + strconv.Quote(field.Name) + ": line end in its media type")
 	}
 	if field.Body != nil || field.Filename != "" || field.ContentType != "" || field.TransferEncoding != "" {

@@ -184,6 +184,9 @@ func TestFormDataTransferEncodings(t *testing.T) {
 	if err := f.AddField(FormField{Name: "x", ContentType: "a/b\r\nX: y"}); err == nil {
 		t.Error("a media type with a line end is taken")
 	}
+	if err := f.AddField(FormField{Name: "x", Body: BodyAs(StringBody(""), "a/b\r\nX: y")}); err == nil {
+		t.Error("a body's media type with a line end is taken")
+	}
 }
 
 func TestFormDataPercentNames(t *testing.T) {

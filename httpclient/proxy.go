@@ -135,6 +135,11 @@ func (j *dialJob) tunnel(ctx context.Context, nc net.Conn, proxy *url.URL) (_ ne
 // proxyFields are the header fields meant for an HTTP proxy.
 func (r *Request) proxyFields() (HeaderList, error) {
 	list := headerList(r.ProxyHeader)
+	for _, f := range list {
+		if !validField(f) {
+			return nil, &InvalidRequestError{Reason: "header field " + strconv.Quote(f.Name) + " for the proxy cannot be sent"}
+		}
+	}
 	auth := r.ProxyAuth
 	if auth == nil {
 		auth, _ = BasicAuthFromURL(r.effective.proxy)
@@ -166,9 +171,7 @@ func (j *dialJob) connectTunnel(nc net.Conn, proxy *url.URL) error {
 	}
 	b := []byte("CONNECT " + addr + " HTTP/1.1\r\nHost: " + addr + "\r\n")
 	for _, f := range fields {
-		if validField(f) {
-			b = appendField(b, f)
-		}
+		b = appendField(b, f)
 	}
 	if _, err := nc.Write(append(b, '\r', '\n')); err != nil {
 		return err

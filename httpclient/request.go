@@ -50,7 +50,8 @@ type Request struct {
 	// Method is sent as it is.
 	Method string
 	// Header is sent in this order and with these letters, and replaces the
-	// session's fields of the same names.
+	// session's fields of the same names. Content-Length and Transfer-Encoding may
+	// only say what holds for the body anyway.
 	Header HeaderList
 	// Body is sent with the request; nil: none.
 	Body Body

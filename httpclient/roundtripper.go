@@ -73,6 +73,9 @@ func standardRequest(hr *http.Request) (*Request, error) {
 	}
 	req.NoRedirects = true
 	req.Header = headerList(hr.Header)
+	for _, name := range [...]string{"Content-Length", "Transfer-Encoding"} { // net/http knows these from the body, too
+		req.Header.Del(name)
+	}
 	if hr.Host != "" && hr.Host != hr.URL.Host {
 		req.Header.Set("Host", hr.Host)
 	}

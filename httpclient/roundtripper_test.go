@@ -54,6 +54,24 @@ func TestRoundTripperBodies(t *testing.T) {
 	}
 }
 
+// TestRoundTripperFraming: as with net/http, the body alone tells where it ends.
+func TestRoundTripperFraming(t *testing.T) {
+	srv := mirror(t)
+	req, err := http.NewRequestWithContext(t.Context(), "POST", srv.URL, io.MultiReader(strings.NewReader("hello")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = http.Header{"Content-Length": {"3"}, "Transfer-Encoding": {"identity"}}
+	resp, err := newSession(t, Config{}).RoundTripper().RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, _ := io.ReadAll(resp.Body)
+	once(t, string(got), "Transfer-Encoding", "chunked")
+	hasNot(t, string(got), "Content-Length")
+}
+
 // TestRoundTripperFacts: what net/http's users look for in a response.
 func TestRoundTripperFacts(t *testing.T) {
 	srv := answer(t, func(r string) string {

@@ -39,7 +39,8 @@ type Config struct {
 	// Header is sent with every request. A request's fields replace those of the
 	// same name, its credentials an Authorization field, its cookies a Cookie field.
 	// Such a field in turn replaces Auth and Netrc, or the jar. After a redirect to
-	// another origin they are left out, and so is Host.
+	// another origin they are left out, and so is Host. Content-Length and
+	// Transfer-Encoding are refused.
 	Header http.Header
 	// SkipAutoHeaders names fields that the client must not add: User-Agent,
 	// Accept, Accept-Encoding, Content-Type, Host.
@@ -166,6 +167,10 @@ func New(cfg Config) (*Session, error) {
 
 func (c *Config) check() error {
 	for name, values := range c.Header {
+		switch http.CanonicalHeaderKey(name) {
+		case "Content-Length", "Transfer-Encoding":
+			return errors.New("httpclient: Config.Header: " + name + " is that of a body")
+		}
 		for _, v := range values {
 			if !validField(Field{name, v}) {
 				return errors.New("httpclient: Config.Header: field " + name + " cannot be sent")
