@@ -20,7 +20,7 @@ func (s *Session) Do(ctx context.Context, req *Request) (*Response, error) {
 	if s.closed.Load() {
 		return nil, ErrSessionClosed
 	}
-	req.effective = effective{session: s, start: time.Now()}
+	req.effective = effective{session: s, start: time.Now(), passage: req.came}
 	e := &req.effective
 	if total := req.timeouts().Total; total > 0 {
 		e.deadline = e.start.Add(total)

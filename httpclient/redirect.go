@@ -86,6 +86,7 @@ func (s *Session) redirected(req *Request, resp *Response, location string) (*Re
 	if next.Body != nil && !next.Body.Replayable() {
 		return nil, &PayloadError{Kind: PayloadRequest, Want: -1, Err: errOneShot}
 	}
+	next.effective.pass(&req.target, &t)
 	if !t.sameOrigin(&req.target) {
 		resp.DroppedHeaders = req.originFields()
 		next.leaveOrigin()
@@ -115,5 +116,4 @@ func (r *Request) leaveOrigin() {
 		r.Header.Del(name)
 	}
 	r.Auth, r.Cookies = nil, nil
-	r.effective.crossOrigin = true
 }

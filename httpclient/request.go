@@ -149,6 +149,7 @@ type Request struct {
 	Middleware []Middleware
 
 	target      target
+	came        passage      // through the redirects that an http.Client followed
 	tunnel      bool         // through an HTTP proxy by CONNECT, whatever the scheme
 	proxyDigest *proxyDigest // nil: none
 	effective   effective
@@ -156,6 +157,16 @@ type Request struct {
 
 // NoProxy as the Proxy of a request connects directly whatever the session says.
 var NoProxy = new(url.URL)
+
+// passage is what redirects went through on the way to a request.
+type passage struct {
+	crossOrigin bool // from another origin: no credentials that are not for this one
+}
+
+// pass notes a redirect.
+func (p *passage) pass(from, to *target) {
+	p.crossOrigin = p.crossOrigin || !from.sameOrigin(to)
+}
 
 // effective is what a request comes to in the session that sends it.
 type effective struct {
@@ -168,7 +179,7 @@ type effective struct {
 	proxyAnswer string    // to the proxy's challenge, if it forwards the request
 	fresh       bool      // no kept-alive connection
 	got         time.Time // when a kept-alive connection was there at once; else zero
-	crossOrigin bool      // a redirect left the origin: no credentials
+	passage
 	cookiesSent bool
 	cookies     string // then: the line that went out, whatever is in the jar by now
 	poolWait    time.Duration

@@ -8,8 +8,9 @@ import (
 
 // RoundTripper returns the session as an http.RoundTripper: one request, redirects
 // left to the http.Client above it, bodies decoded only as the session does, with
-// Content-Encoding and Content-Length then left out. Its cookies are the session's; an
-// http.Client with a jar of its own wants a session with DummyJar.
+// Content-Encoding and Content-Length then left out. The session's credentials do not
+// follow a redirect to another origin. Its cookies are the session's; an http.Client with
+// a jar of its own wants a session with DummyJar.
 func (s *Session) RoundTripper() http.RoundTripper { return roundTripper{s} }
 
 type roundTripper struct{ s *Session }
@@ -72,6 +73,10 @@ func standardRequest(hr *http.Request) (*Request, error) {
 		return nil, err
 	}
 	req.NoRedirects = true
+	for before := hr.Response; before != nil && before.Request != nil; before = before.Request.Response {
+		from, _ := parseTarget(before.Request.URL.String(), false) // what is no target of ours is another origin
+		req.came.pass(&from, &req.target)
+	}
 	req.Header = headerList(hr.Header)
 	for _, name := range [...]string{"Content-Length", "Transfer-Encoding"} { // net/http knows these from the body, too
 		req.Header.Del(name)

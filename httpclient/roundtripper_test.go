@@ -72,6 +72,46 @@ func TestRoundTripperFraming(t *testing.T) {
 	hasNot(t, string(got), "Content-Length")
 }
 
+// TestRoundTripperRedirects: credentials of the session do not go where a redirect leads out of the origin, and not back
+// either.
+func TestRoundTripperRedirects(t *testing.T) {
+	var first *rawServer
+	other := answer(t, func(r string) string {
+		if strings.HasPrefix(r, "GET /back") {
+			return redirectTo(302, first.URL+"/end")
+		}
+		return ok(r)
+	})
+	first = answer(t, func(r string) string {
+		switch strings.Fields(r)[1] {
+		case "/away":
+			return redirectTo(302, other.URL)
+		case "/and":
+			return redirectTo(302, other.URL+"/back")
+		case "/within":
+			return redirectTo(302, "/end")
+		}
+		return ok(r)
+	})
+	for _, cfg := range []Config{{Auth: &BasicAuth{Login: "u", Password: "p"}}, {Header: http.Header{"Authorization": {"Basic dTpw"}, "Cookie": {"s=1"}}}} {
+		client := &http.Client{Transport: newSession(t, cfg).RoundTripper()}
+		for path, kept := range map[string]bool{"/end": true, "/within": true, "/away": false, "/and": false} {
+			resp, err := client.Get(first.URL + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, _ := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			if kept {
+				once(t, string(got), "Authorization", "Basic dTpw")
+				continue
+			}
+			hasNot(t, string(got), "Authorization")
+			hasNot(t, string(got), "Cookie")
+		}
+	}
+}
+
 // TestRoundTripperFacts: what net/http's users look for in a response.
 func TestRoundTripperFacts(t *testing.T) {
 	srv := answer(t, func(r string) string {
