@@ -2,7 +2,10 @@ package httpclient
 
 import (
 	"errors"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -127,6 +130,28 @@ func TestNetrcOfSession(t *testing.T) {
 			t.Errorf("%s: %s", v.name, got)
 		}
 	}
+}
+
+// TestNetrcDowngrade: a redirect from https to http has nothing sent in the clear, by whatever client it is followed.
+func TestNetrcDowngrade(t *testing.T) {
+	plain := mirror(t)
+	secure := httptest.NewTLSServer(http.RedirectHandler(plain.URL, http.StatusFound))
+	defer secure.Close()
+	n, err := ReadNetrc(strings.NewReader("machine 127.0.0.1 login u password p"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSession(t, Config{Netrc: n, Connector: newTCP(t, TCPConfig{TLS: rootsOf(secure)})})
+	has(t, fetch(t, s, plain.URL), "Authorization: Basic dTpw")
+	hasNot(t, fetch(t, s, secure.URL), "Authorization")
+	client := &http.Client{Transport: s.RoundTripper()}
+	resp, err := client.Get(secure.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, _ := io.ReadAll(resp.Body)
+	hasNot(t, string(got), "Authorization")
 }
 
 // FuzzNetrc: what was read is read again from its plain form.

@@ -161,11 +161,13 @@ var NoProxy = new(url.URL)
 // passage is what redirects went through on the way to a request.
 type passage struct {
 	crossOrigin bool // from another origin: no credentials that are not for this one
+	wasSecure   bool // from https
 }
 
 // pass notes a redirect.
 func (p *passage) pass(from, to *target) {
 	p.crossOrigin = p.crossOrigin || !from.sameOrigin(to)
+	p.wasSecure = p.wasSecure || from.scheme == "https"
 }
 
 // effective is what a request comes to in the session that sends it.

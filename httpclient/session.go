@@ -48,8 +48,8 @@ type Config struct {
 	// Auth is for servers whose request has no credentials of its own.
 	Auth *BasicAuth
 	// Netrc has credentials by host, which go before Auth. After a redirect to
-	// another origin only an entry of that very host counts. See LoadNetrc; nil:
-	// none.
+	// another origin only an entry of that very host counts, and none after one
+	// from https to http. See LoadNetrc; nil: none.
 	Netrc *Netrc
 	// BaseURL is what relative URLs given to Request and its family refer to.
 	BaseURL string

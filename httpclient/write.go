@@ -223,6 +223,9 @@ func (r *Request) sessionAuth() *BasicAuth {
 	if s == nil || r.sessionSays("Authorization") {
 		return nil
 	}
+	if r.effective.wasSecure && r.target.scheme == "http" {
+		return nil // whoever redirects to the clear does not bring them there
+	}
 	if auth := s.cfg.Netrc.own(r.target.host); auth != nil || r.effective.crossOrigin {
 		return auth
 	}
