@@ -220,6 +220,37 @@ func TestSlowProducer(t *testing.T) {
 	})
 }
 
+// TestBlockedBody: a call whose short body does not come ends in time.
+func TestBlockedBody(t *testing.T) {
+	const limit = 7 * time.Second
+	for name, limits := range map[string]Timeout{"total": {Total: limit}, "context": {Total: NoTimeout}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newTCP(t, TCPConfig{Dial: func(context.Context, netip.AddrPort) (net.Conn, error) {
+					client, server := net.Pipe()
+					go func() { _, _ = io.Copy(io.Discard, server) }()
+					return client, nil
+				}})
+				s := newSession(t, Config{Connector: c, Jar: DummyJar{}})
+				ctx := t.Context()
+				if limits.Total < 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, limit)
+					defer cancel()
+				}
+				blocked, _ := io.Pipe()
+				began := time.Now()
+				_, err := s.Post(ctx, "http://127.0.0.1/", BodyAs(ReaderBody(blocked, 100), "a/b"), WithTimeout(limits))
+				var te *TimeoutError
+				if !errors.As(err, &te) || te.Phase != PhaseTotal || time.Since(began) != limit {
+					t.Errorf("after %v: %v", time.Since(began), err)
+				}
+				_ = s.Close()
+			})
+		})
+	}
+}
+
 // TestSilentNameServer: nothing waits for a name server any more when the caller
 // does not.
 func TestSilentNameServer(t *testing.T) {

@@ -98,7 +98,7 @@ func (x *exchange) writeError(err error) error {
 	return x.c.ioError(x.ctx, "write", err)
 }
 
-// write sends the head and a short body; a long one is left to a goroutine.
+// write sends the head and a short body in memory; another is left to a goroutine.
 func (x *exchange) write() error {
 	c, req := x.c, x.req
 	buffer := outBuffers.Get().(*[]byte)
@@ -112,11 +112,9 @@ func (x *exchange) write() error {
 		return err
 	}
 	expects := x.out.body != nil && req.Expect100 > 0 && req.version() != HTTP10
-	inline := x.out.body != nil && !x.out.chunked && x.out.size <= inlineBody
+	data, inline := x.out.inline()
 	if inline && !expects {
-		if b, err = req.bufferBody(b, x.out); err != nil {
-			return err
-		}
+		b = append(b, data...)
 	}
 	if cap(b) <= inlineBody {
 		*buffer = b

@@ -18,8 +18,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// inlineBody is the size up to which a body is sent before the response is looked
-// for; longer ones are sent by a goroutine, since the server may answer early.
+// inlineBody is the size up to which a body in memory is sent before the response is
+// looked for. Others are sent by a goroutine, since the server may answer early, and
+// reading them may take any time.
 const inlineBody = 64 << 10
 
 // outBuffers hold requests while they are put together.
@@ -33,6 +34,19 @@ type outgoing struct {
 	body    Body
 	size    int64 // -1: in chunks
 	chunked bool
+}
+
+// inline returns a body that goes out along with the head.
+func (o *outgoing) inline() (data []byte, ok bool) {
+	body := o.body
+	if typed, is := body.(typedBody); is {
+		body = typed.Body
+	}
+	m, ok := body.(*memoryBody)
+	if !ok || o.chunked || o.size > inlineBody {
+		return nil, false
+	}
+	return m.data, true
 }
 
 // plan decides how the body is delimited.
@@ -500,24 +514,4 @@ func (w *pieceWriter) send(p []byte) error {
 		return &TimeoutError{Phase: PhaseWrite, Limit: w.limit, Err: err}
 	}
 	return err
-}
-
-// bufferBody appends a short body to b, framed.
-func (r *Request) bufferBody(b []byte, o outgoing) ([]byte, error) {
-	if m, ok := r.Body.(*memoryBody); ok && !o.chunked {
-		return append(b, m.data...), nil
-	}
-	rc, err := r.openBody()
-	if err != nil {
-		return b, &PayloadError{Kind: PayloadRequest, Want: o.size, Err: err}
-	}
-	defer rc.Close()
-	data, err := io.ReadAll(io.LimitReader(rc, o.size+1))
-	if err == nil && int64(len(data)) != o.size {
-		err = errors.New("body is not of its size")
-	}
-	if err != nil {
-		return b, &PayloadError{Kind: PayloadRequest, Got: int64(len(data)), Want: o.size, Err: err}
-	}
-	return append(b, data...), nil
 }
