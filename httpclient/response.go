@@ -341,7 +341,7 @@ func (r *Response) AppendBody(dst []byte) ([]byte, error) {
 		if len(dst) == cap(dst) {
 			dst = slices.Grow(dst, max(len(dst)/2, streamBuffer))
 		}
-		n, err := s.Read(dst[len(dst):min(int64(cap(dst)), int64(len(dst))+left)])
+		n, err := s.Read(dst[len(dst) : len(dst)+int(min(int64(cap(dst)-len(dst)), left))])
 		dst = dst[:len(dst)+n]
 		left -= int64(n)
 		switch {

@@ -160,3 +160,18 @@ func TestWholeBodyIsStream(t *testing.T) {
 		t.Errorf("%d connections still in use", st.InUse)
 	}
 }
+
+// TestAppendBodyUnlimited: without a limit a body is appended to what is there, too.
+func TestAppendBodyUnlimited(t *testing.T) {
+	s := newSession(t, Config{MaxBody: Unlimited})
+	zipped := string(encode(t, "gzip", []byte("hello")))
+	for _, raw := range []string{ok("hello"), ok(zipped, "Content-Encoding: gzip"), "HTTP/1.1 200 OK\r\n\r\nhello"} {
+		resp, err := s.Get(t.Context(), say(t, raw).URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := resp.AppendBody([]byte("say ")); string(b) != "say hello" || err != nil {
+			t.Errorf("%q, %v", b, err)
+		}
+	}
+}
