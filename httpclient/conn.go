@@ -56,6 +56,7 @@ type link struct {
 	in      input
 	wire    io.Writer // gets every byte consumed of in; nil: none
 	wireErr error     // of wire, which gets nothing more then
+	came    int64     // bytes that readNet gave
 	socket  socket
 
 	// The deadline is set by the user of the connection, and at any time by the
@@ -347,6 +348,7 @@ func (c *link) fill(limit int) error {
 func (c *link) readNet(p []byte) (int, error) {
 	for {
 		n, err := c.nc.Read(p)
+		c.came += int64(n)
 		if n > 0 || err == nil || !c.tooEarly(err) {
 			return n, err
 		}

@@ -276,7 +276,6 @@ func (s *Stream) receive(p []byte) (n int, err error) {
 		return c.read(p)
 	}
 	err = s.await(func() error { n, err = c.read(p); return err })
-	s.windowed += int64(n)
 	return n, err
 }
 
@@ -290,7 +289,9 @@ func (s *Stream) await(read func() error) error {
 	for {
 		now := time.Now()
 		s.allow(now, t, total)
+		came := s.conn.came
 		err := read()
+		s.windowed += s.conn.came - came // with what stays in the buffer, or is framing
 		if t.MinRate <= 0 {
 			if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
 				return s.timeout(t, total)

@@ -53,8 +53,9 @@ type Timeout struct {
 	// Idle limits each wait for more of the body, and for the peer to take
 	// more of a long body of the request. Default 1 min.
 	Idle time.Duration
-	// MinRate is how many bytes of body a second must come, measured over each
-	// 10 s spent waiting for it; 0: the session's (default none), negative: none.
+	// MinRate is how many bytes of body a second must come, its framing included,
+	// measured over each 10 s spent waiting for it; 0: the session's (default none),
+	// negative: none.
 	MinRate int64
 }
 

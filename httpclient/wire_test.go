@@ -436,6 +436,50 @@ func TestRequestSplitting(t *testing.T) {
 	has(t, got, "Cookie: ok=1")
 }
 
+// TestMinRateOfPieces: all that comes of a body counts, also what one read brings along with a line of framing, or with
+// more than the caller takes at once.
+func TestMinRateOfPieces(t *testing.T) {
+	const rounds = 40
+	piece := strings.Repeat("x", 1<<10)
+	for name, v := range map[string]struct {
+		head, piece, end string
+		read             int
+	}{
+		"chunks": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "400\r\n" + piece + "\r\n", "0\r\n\r\n", 4 << 10},
+		"bytes":  {"HTTP/1.1 200 OK\r\n\r\n", piece, "", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newTCP(t, TCPConfig{Dial: func(context.Context, netip.AddrPort) (net.Conn, error) {
+					client, server := net.Pipe()
+					go func() {
+						defer server.Close()
+						go func() { _, _ = io.Copy(io.Discard, server) }()
+						_, _ = io.WriteString(server, v.head)
+						for range rounds {
+							time.Sleep(time.Second)
+							_, _ = io.WriteString(server, v.piece)
+						}
+						_, _ = io.WriteString(server, v.end)
+					}()
+					return client, nil
+				}})
+				s := newSession(t, Config{Connector: c, Jar: DummyJar{}, Timeout: Timeout{MinRate: 500}})
+				resp, err := s.Get(t.Context(), "http://127.0.0.1/")
+				if err != nil {
+					t.Fatal(err)
+				}
+				n, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{resp.Body}, make([]byte, v.read))
+				if n != rounds*int64(len(piece)) || err != nil {
+					t.Errorf("%d bytes, %v", n, err)
+				}
+				_ = s.Close()
+				time.Sleep(time.Minute) // the peer is done
+			})
+		})
+	}
+}
+
 // TestSlowPeers runs peers that never end against the limits, in virtual time:
 // each fails with its phase, in time, and no slot is lost.
 func TestSlowPeers(t *testing.T) {
