@@ -100,9 +100,10 @@ type dnsEntry struct {
 	prefer4 bool // an IPv4 address won the last race
 }
 
-// flight is a question that is being asked.
+// flight is a question that is being asked. It ends with the last who waits for it.
 type flight struct {
 	done    chan struct{}
+	asked   chan struct{} // closed when there is a place for it
 	waiters int
 	cancel  context.CancelFunc
 	addrs   []netip.Addr
@@ -121,9 +122,9 @@ func newDNSCache(cfg *TCPConfig) *dnsCache {
 	return d
 }
 
-// lookup returns the addresses of host in the order in which to try them. The
-// question is asked within limit, and goes on while anybody waits for it, whoever
-// was the first.
+// lookup returns the addresses of host in the order in which to try them. It waits for
+// an answer no longer than limit, while the question goes on as long as anybody waits
+// for it, whoever was the first.
 func (d *dnsCache) lookup(ctx context.Context, host string, limit time.Duration) (addrs []netip.Addr, cached bool, err error) {
 	d.mu.Lock()
 	if e := d.entry(host); e != nil {
@@ -133,17 +134,12 @@ func (d *dnsCache) lookup(ctx context.Context, host string, limit time.Duration)
 	}
 	f := d.flights[host]
 	if f == nil {
-		f = d.ask(ctx, host, limit)
+		f = d.ask(ctx, host)
 	}
 	f.waiters++
 	d.mu.Unlock()
 
-	select {
-	case <-f.done:
-		err = f.err
-	case <-ctx.Done():
-		err = contextError(ctx)
-	}
+	err = f.wait(ctx, limit)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if f.waiters--; f.waiters == 0 {
@@ -159,6 +155,30 @@ func (d *dnsCache) lookup(ctx context.Context, host string, limit time.Duration)
 		return e.next(), false, nil
 	}
 	return orderAddrs(f.addrs, 0, false), false, nil
+}
+
+// wait waits for the answer within limit.
+func (f *flight) wait(ctx context.Context, limit time.Duration) error {
+	var expired <-chan time.Time
+	if limit > 0 {
+		t := time.NewTimer(limit)
+		defer t.Stop()
+		expired = t.C
+	}
+	select {
+	case <-f.done:
+		return f.err
+	case <-ctx.Done():
+		return contextError(ctx)
+	case <-expired:
+	}
+	late := &TimeoutError{Phase: PhaseDNS, Limit: limit}
+	select {
+	case <-f.asked:
+	default:
+		late.Err = ErrTooManyLookups
+	}
+	return late
 }
 
 // entry returns what is known about host and still holds. d.mu is held.
@@ -182,16 +202,13 @@ func (d *dnsCache) remove(el *list.Element) {
 }
 
 // ask starts a question, on a context of its own. d.mu is held.
-func (d *dnsCache) ask(ctx context.Context, host string, limit time.Duration) *flight {
+func (d *dnsCache) ask(ctx context.Context, host string) *flight {
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	if limit > 0 {
-		own, cancel = context.WithTimeout(context.WithoutCancel(ctx), limit)
-	}
-	f := &flight{done: make(chan struct{}), cancel: cancel}
+	f := &flight{done: make(chan struct{}), asked: make(chan struct{}), cancel: cancel}
 	d.flights[host] = f
 	go func() {
-		addrs, ttl, err := d.resolve(own, host)
-		f.addrs, f.err = checkAnswer(own, host, limit, d.family.of(addrs), err)
+		addrs, ttl, err := d.resolve(own, host, f.asked)
+		f.addrs, f.err = checkAnswer(host, d.family.of(addrs), err)
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if d.flights[host] == f {
@@ -207,27 +224,26 @@ func (d *dnsCache) ask(ctx context.Context, host string, limit time.Duration) *f
 // way, and none ended.
 var ErrTooManyLookups = errors.New("httpclient: too many look-ups under way")
 
-// resolve asks the resolver when there is a place for it, which is held until the resolver is done, even if nobody waits
-// for that any more.
-func (d *dnsCache) resolve(ctx context.Context, host string) ([]netip.Addr, time.Duration, error) {
+// resolve asks the resolver when there is a place for it, which it tells by closing asked. The place is held until the
+// resolver is done, even if nobody waits for that any more.
+func (d *dnsCache) resolve(ctx context.Context, host string, asked chan<- struct{}) ([]netip.Addr, time.Duration, error) {
 	if d.places != nil {
 		select {
 		case d.places <- struct{}{}:
 		case <-ctx.Done():
-			return nil, 0, ErrTooManyLookups
+			return nil, 0, ctx.Err()
 		}
 		defer func() { <-d.places }()
 	}
+	close(asked)
 	return d.resolver.Resolve(ctx, host, d.family)
 }
 
 // checkAnswer makes a typed error of what the resolver returned, if it is none.
-func checkAnswer(ctx context.Context, host string, limit time.Duration, addrs []netip.Addr, err error) ([]netip.Addr, error) {
+func checkAnswer(host string, addrs []netip.Addr, err error) ([]netip.Addr, error) {
 	var de *net.DNSError
 	var own *DNSError
 	switch {
-	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return nil, &TimeoutError{Phase: PhaseDNS, Limit: limit, Err: err}
 	case errors.As(err, &own):
 		return nil, err
 	case errors.As(err, &de):

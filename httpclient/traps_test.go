@@ -290,6 +290,36 @@ func TestResolverDetached(t *testing.T) {
 	})
 }
 
+// TestResolverLimits: who asks for the same host at a time waits as long as his own limit says, whoever was the first.
+func TestResolverLimits(t *testing.T) {
+	const short, answer, long = 2 * time.Second, 5 * time.Second, 10 * time.Second
+	for name, limits := range map[string][]time.Duration{"short first": {short, long}, "long first": {long, short}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &staticResolver{hosts: map[string][]netip.Addr{"h.test": loopback()}, delay: answer}
+				d := newDNSCache(&TCPConfig{Resolver: r, DNSTTL: time.Minute, DNSCacheSize: 2})
+				for _, limit := range limits {
+					go func() {
+						began := time.Now()
+						_, _, err := d.lookup(t.Context(), "h.test", limit)
+						var te *TimeoutError
+						late := errors.As(err, &te) && te.Phase == PhaseDNS && te.Limit == limit && time.Since(began) == limit
+						if limit == short && !late || limit == long && err != nil || errors.Is(err, ErrTooManyLookups) {
+							t.Errorf("limit %v: %v after %v", limit, err, time.Since(began))
+						}
+					}()
+					synctest.Wait()
+				}
+				time.Sleep(long)
+				synctest.Wait()
+				if r.asked.Load() != 1 || len(d.flights) != 0 {
+					t.Errorf("asked %d times, %d under way", r.asked.Load(), len(d.flights))
+				}
+			})
+		})
+	}
+}
+
 // TestHappyEyeballs: a family that does not answer costs its head start once.
 func TestHappyEyeballs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
