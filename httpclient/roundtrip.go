@@ -59,7 +59,7 @@ func (x *exchange) run(stop func() bool) (err error) {
 		return err
 	}
 	werr := x.write()
-	if werr != nil && !isPeerGone(werr) {
+	if werr != nil && !mayHaveAnswered(werr) {
 		return x.writeError(werr)
 	}
 	if err := x.readHead(); err != nil {
@@ -74,11 +74,12 @@ func (x *exchange) run(stop func() bool) (err error) {
 	return x.respond(stop)
 }
 
-// isPeerGone reports whether a write failed because the peer does not listen any
-// more; it may have answered before.
-func isPeerGone(err error) bool {
-	var te *TimeoutError
-	return !errors.Is(err, os.ErrDeadlineExceeded) && !errors.As(err, &te) && !isOwnFault(err)
+// mayHaveAnswered reports whether the peer may have answered a request that could not be
+// written because of err: it listens no more, as far as is known. Otherwise time was
+// short, the fault is our own, or the answer has been looked at and is none.
+func mayHaveAnswered(err error) bool {
+	var pe *ProtocolError
+	return !errors.Is(err, os.ErrDeadlineExceeded) && !isOwnFault(err) && !errors.As(err, &pe)
 }
 
 // isOwnFault reports whether a request could not be written for what is in it, or for
@@ -89,8 +90,9 @@ func isOwnFault(err error) bool {
 }
 
 func (x *exchange) writeError(err error) error {
+	var pe *ProtocolError
 	switch {
-	case isOwnFault(err):
+	case isOwnFault(err), errors.As(err, &pe):
 		return err
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return x.req.deadlineError(x.ctx, PhaseWrite, x.req.timeouts().FirstByte)
@@ -311,7 +313,7 @@ func (x *exchange) gotByte() {
 // headError says why no head came.
 func (x *exchange) headError(err error) error {
 	c := x.c
-	if err := x.resp.upload.failure(); err != nil && !isPeerGone(err) {
+	if err := x.resp.upload.failure(); err != nil && !mayHaveAnswered(err) {
 		return err
 	}
 	switch {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestUploadKeepsConnection: a server may answer before the sending goroutine has
@@ -116,6 +117,23 @@ func TestReaderBodyPipe(t *testing.T) {
 		}
 		if text, _ := resp.Text(); !strings.Contains(text, "once") {
 			t.Errorf("%q", text)
+		}
+	}
+}
+
+// TestExpect100Malformed: what comes instead of 100 Continue and cannot be read is an error, as it is without the question.
+func TestExpect100Malformed(t *testing.T) {
+	for _, head := range []string{"HTTP/1.1 abc\r\nContent-Length: 0\r\n\r\n", "220 smtp.test\r\n"} {
+		srv := serveRaw(t, func(_ *rawServer, c net.Conn) {
+			if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+				_, _ = io.WriteString(c, head)
+				_, _ = io.Copy(io.Discard, c)
+			}
+		})
+		_, err := newSession(t, Config{}).Post(t.Context(), srv.URL, StringBody("x"), Expect100(time.Hour))
+		var pe *ProtocolError
+		if !errors.As(err, &pe) || string(pe.Raw) != head {
+			t.Errorf("%q: %v", head, err)
 		}
 	}
 }

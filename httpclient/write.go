@@ -433,8 +433,8 @@ func startUpload(c *Conn, req *Request, o outgoing, wrote func(*upload)) (*uploa
 		switch {
 		case err == nil:
 			wrote(u)
-		case isPeerGone(err):
-			// It may have answered before; if not, its end is there to be read.
+		case mayHaveAnswered(err):
+			// If there is no answer, the peer's end is there to be read.
 			c.setReadDeadline(req.phaseDeadline(time.Now(), req.timeouts().FirstByte))
 		default:
 			defer c.interrupt() // the reader must not wait for an answer to half a request
