@@ -67,6 +67,7 @@ type link struct {
 	deadline struct {
 		sync.Mutex
 		interrupted bool
+		head        bool      // an upload is under way, and the head of the response has not come
 		set         time.Time // on the socket, for reading
 		read        time.Time // as meant: set, or later; zero for none
 	}
@@ -225,6 +226,22 @@ func (c *link) setReadDeadline(t time.Time) {
 	c.deadline.Lock()
 	defer c.deadline.Unlock()
 	c.moveReadDeadline(t)
+}
+
+// awaitHead says whether setHeadDeadline still counts.
+func (c *link) awaitHead(on bool) {
+	c.deadline.Lock()
+	defer c.deadline.Unlock()
+	c.deadline.head = on
+}
+
+// setHeadDeadline is setReadDeadline for who sends the body, while somebody else reads.
+func (c *link) setHeadDeadline(t time.Time) {
+	c.deadline.Lock()
+	defer c.deadline.Unlock()
+	if c.deadline.head {
+		c.moveReadDeadline(t)
+	}
 }
 
 func (c *link) moveReadDeadline(t time.Time) {

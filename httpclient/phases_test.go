@@ -220,6 +220,47 @@ func TestSlowProducer(t *testing.T) {
 	})
 }
 
+// TestFirstByteIsForTheHead: a body that the server has begun before it had all of the request's is waited for as any
+// other.
+func TestFirstByteIsForTheHead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 100
+		c := newTCP(t, TCPConfig{Dial: func(context.Context, netip.AddrPort) (net.Conn, error) {
+			client, server := net.Pipe()
+			go func() {
+				defer server.Close()
+				req, err := http.ReadRequest(bufio.NewReader(server))
+				if err != nil {
+					return
+				}
+				_, _ = io.WriteString(server, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nearly")
+				_, _ = io.Copy(io.Discard, req.Body)
+				time.Sleep(30 * time.Second)
+				_, _ = io.WriteString(server, "late")
+			}()
+			return client, nil
+		}})
+		s := newSession(t, Config{Connector: c, Jar: DummyJar{}, Timeout: Timeout{FirstByte: 10 * time.Second, Idle: time.Minute}})
+		body, w := io.Pipe()
+		go func() {
+			for range size {
+				time.Sleep(10 * time.Millisecond)
+				_, _ = w.Write([]byte{'x'})
+			}
+			_ = w.Close()
+		}()
+		resp, err := s.Post(t.Context(), "http://127.0.0.1/", ReaderBody(body, size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, err := resp.Text(); text != "earlylate" || err != nil {
+			t.Errorf("%q, %v", text, err)
+		}
+		_ = s.Close()
+		time.Sleep(time.Minute) // the peer is done
+	})
+}
+
 // TestBlockedBody: a call whose short body does not come ends in time.
 func TestBlockedBody(t *testing.T) {
 	const limit = 7 * time.Second

@@ -71,6 +71,9 @@ func (x *exchange) run(stop func() bool) (err error) {
 	if werr != nil {
 		x.c.broken = true
 	}
+	if x.resp.upload != nil {
+		x.c.awaitHead(false)
+	}
 	return x.respond(stop)
 }
 
@@ -165,15 +168,17 @@ func (x *exchange) ask(b []byte, until time.Time) error {
 	return nil
 }
 
-// upload starts sending the body; the limit for the response counts from its end.
+// upload starts sending the body; the limit for the head of the response counts from its
+// end, unless the head comes before.
 func (x *exchange) upload() (err error) {
 	c, req := x.c, x.req
 	c.setReadDeadline(req.effective.deadline)
+	c.awaitHead(true)
 	start := x.resp.timing.Start
 	x.resp.upload, err = startUpload(c, req, x.out, func(u *upload) {
 		now := time.Now()
 		u.wrote.Store(int64(now.Sub(start)))
-		c.setReadDeadline(req.phaseDeadline(now, req.timeouts().FirstByte))
+		c.setHeadDeadline(req.phaseDeadline(now, req.timeouts().FirstByte))
 		x.traceWrote(now)
 	})
 	return err

@@ -435,7 +435,7 @@ func startUpload(c *Conn, req *Request, o outgoing, wrote func(*upload)) (*uploa
 			wrote(u)
 		case mayHaveAnswered(err):
 			// If there is no answer, the peer's end is there to be read.
-			c.setReadDeadline(req.phaseDeadline(time.Now(), req.timeouts().FirstByte))
+			c.setHeadDeadline(req.phaseDeadline(time.Now(), req.timeouts().FirstByte))
 		default:
 			defer c.interrupt() // the reader must not wait for an answer to half a request
 		}
