@@ -384,7 +384,7 @@ const (
 // frame decides how the body is delimited, RFC 9112 section 6.3. codings are
 // transfer codings to be undone besides chunked.
 func (h *head) frame(method string, readUntilEOF bool) (f framing, length int64, codings string) {
-	if method == "HEAD" || h.status < 200 || h.status == 204 || h.status == 304 {
+	if method == "HEAD" || h.status/100 == 1 || h.status == 204 || h.status == 304 {
 		return noBody, 0, ""
 	}
 	length, hasLength := h.contentLength()

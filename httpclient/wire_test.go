@@ -87,6 +87,7 @@ func TestOddHeads(t *testing.T) {
 		{"lower case", "http/1.1 200 ok\r\n" + two, "hi", DefectVersion, false, false},
 		{"four digits", "HTTP/1.1 2000 OK\r\n" + two, "hi", DefectStatusLine, false, true},
 		{"status 999", "HTTP/1.1 999 No\r\n" + two, "hi", 0, false, true},
+		{"status 099", "HTTP/1.1 099 No\r\n" + two, "hi", 0, false, true},
 		{"no reason", "HTTP/1.1 200\r\n" + two, "hi", 0, false, true},
 		{"two spaces", "HTTP/1.1  200 OK\r\n" + two, "hi", DefectStatusLine, false, true},
 		{"bare LF", "HTTP/1.1 200 OK\nContent-Length: 2\n\nhi", "hi", DefectBareLF, false, true},
