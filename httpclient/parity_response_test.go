@@ -268,6 +268,17 @@ var responseRows = []parityRow{
 		if err := resp.JSON(&v); !errors.As(err, &ce) || ce.StatusCode != 200 || ce.Got != "text/html" || string(ce.Body) != `{"a":1}` {
 			t.Error(err)
 		}
+		page := strings.Repeat("x", 10_000)
+		resp, err := s.Get(t.Context(), answer(t, func(string) string { return ok(page, "Content-Type: text/html") }).URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := resp.JSON(&v); !errors.As(err, &ce) || len(ce.Body) != enoughBody {
+			t.Error(err)
+		}
+		if text, err := resp.Text(); text != page || err != nil || resp.Truncated() {
+			t.Errorf("%d bytes are left, %v", len(text), err)
+		}
 	}},
 	{name: "G/read_after_streaming", prove: func(t *testing.T) {
 		srv := answer(t, func(string) string { return ok("body") })

@@ -386,16 +386,18 @@ func (r *Response) Bytes() ([]byte, error) {
 	return r.body, r.bodyErr
 }
 
-// start returns the first 4 KiB of the body, for an error.
+// enoughBody is how much of a body an error shows.
+const enoughBody = 4 << 10
+
+// startOfBody returns the start of the body, for an error that leaves nothing else of it.
 func (r *Response) startOfBody() []byte {
-	const enough = 4 << 10
 	if !r.cached {
 		limit := r.req.MaxBody
-		r.req.MaxBody = enough
+		r.req.MaxBody = enoughBody
 		_, _ = r.Bytes()
 		r.req.MaxBody = limit
 	}
-	return r.body[:min(len(r.body), enough)]
+	return r.body[:min(len(r.body), enoughBody)]
 }
 
 // Text returns the body in UTF-8. Its charset is told by a byte order mark, the
@@ -462,21 +464,21 @@ func JSONDecoder(f func([]byte, any) error) JSONOption {
 }
 
 // JSON decodes the body into v. The media type must have json in its subtype, or
-// be absent; otherwise the error is a *ContentTypeError. A blank body is
-// ErrEmptyBody. A body over MaxBody is a *PayloadError.
+// be absent; otherwise the error is a *ContentTypeError, and Bytes and Text still give the
+// body. A blank body is ErrEmptyBody. A body over MaxBody is a *PayloadError.
 func (r *Response) JSON(v any, opts ...JSONOption) error {
 	j := jsonReader{decode: json.Unmarshal}
 	for _, o := range opts {
 		o(&j)
 	}
+	b, err := r.Bytes()
 	if got := r.ContentType(); !j.accepts(got, r.head.has("content-type")) {
 		want := j.want
 		if want == "" {
 			want = "application/json"
 		}
-		return r.req.wrap(&ContentTypeError{StatusCode: r.StatusCode, Got: got, Want: want, Body: r.startOfBody()})
+		return r.req.wrap(&ContentTypeError{StatusCode: r.StatusCode, Got: got, Want: want, Body: b[:min(len(b), enoughBody)]})
 	}
-	b, err := r.Bytes()
 	if err != nil {
 		return err
 	}
