@@ -431,6 +431,9 @@ var streamRows = []parityRow{
 		if string(b) != "two\n" || err != nil {
 			t.Errorf("%q, %v", b, err)
 		}
+		if b, err := s.ReadFull(-1); len(b) != 0 || err != nil {
+			t.Errorf("%q, %v", b, err)
+		}
 		if b, err := s.ReadFull(99); string(b) != "three" || err != io.ErrUnexpectedEOF {
 			t.Errorf("%q, %v", b, err)
 		}
@@ -475,6 +478,9 @@ var streamRows = []parityRow{
 			t.Error(got)
 		}
 		if got := collect(stream(t, ok("abcde")).Chunked(2)); strings.Join(got, "|") != "ab|cd|e" {
+			t.Error(got)
+		}
+		if got := collect(stream(t, ok("abcde")).Chunked(0)); strings.Join(got, "|") != "abcde" {
 			t.Error(got)
 		}
 		if got := collect(stream(t, ok("abcde")).Any()); strings.Join(got, "") != "abcde" {

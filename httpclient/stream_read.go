@@ -50,10 +50,10 @@ func (s *Stream) ReadAvailable() ([]byte, error) {
 	return b, nil
 }
 
-// ReadFull gives n bytes. When the stream ends before, it gives those that came and
-// io.ErrUnexpectedEOF, or what else ended it.
+// ReadFull gives n bytes, none if n is negative. When the stream ends before, it gives
+// those that came and io.ErrUnexpectedEOF, or what else ended it.
 func (s *Stream) ReadFull(n int) ([]byte, error) {
-	b := make([]byte, 0, min(n, 1<<20))
+	b := make([]byte, 0, max(min(n, 1<<20), 0))
 	for len(b) < n {
 		if len(b) == cap(b) {
 			b = append(b, 0)[:len(b)]
@@ -130,8 +130,11 @@ func (s *Stream) Lines(limit int) iter.Seq2[[]byte, error] {
 	return until(func() ([]byte, error) { return s.ReadLine(limit) })
 }
 
-// Chunked iterates over pieces of n bytes; the last may be shorter.
+// Chunked iterates over pieces of n bytes (0: 4 KiB); the last may be shorter.
 func (s *Stream) Chunked(n int) iter.Seq2[[]byte, error] {
+	if n <= 0 {
+		n = streamBuffer
+	}
 	return until(func() ([]byte, error) {
 		b, err := s.ReadFull(n)
 		if len(b) > 0 && err == io.ErrUnexpectedEOF {
