@@ -364,6 +364,8 @@ func (s *Stream) fail(err error) {
 	switch {
 	case isTeeError(s.resp.upload.failure()):
 		err = s.resp.upload.failure()
+	case !s.drainBy.IsZero() && errors.Is(err, os.ErrDeadlineExceeded):
+		err = ErrBodyClosed // by Release, whose patience is over
 	case isTeeError(err), errors.As(err, &pe), errors.As(err, &te), s.ctx != nil && s.ctx.Err() != nil && errors.Is(err, contextError(s.ctx)):
 	case s.ctx != nil && s.ctx.Err() != nil:
 		err = contextError(s.ctx)

@@ -1,11 +1,17 @@
 package httpclient
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // TestTraceOfBodies: a trace is told of each piece of a body, and how its transfer ended.
@@ -47,6 +53,36 @@ func TestTraceOfBodies(t *testing.T) {
 			t.Errorf("%s: %d bytes, ends %v; want %d, %v", v.name, pieces, ends, v.pieces, v.want)
 		}
 	}
+}
+
+// TestTraceOfReleasedBody: of a body that Release has given up waiting for, the caller's leaving is the end.
+func TestTraceOfReleasedBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTCP(t, TCPConfig{Dial: func(context.Context, netip.AddrPort) (net.Conn, error) {
+			client, server := net.Pipe()
+			go func() {
+				if _, err := http.ReadRequest(bufio.NewReader(server)); err == nil {
+					_, _ = io.WriteString(server, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nstalled")
+				}
+				_, _ = io.Copy(io.Discard, server)
+			}()
+			return client, nil
+		}})
+		var ends []error
+		s := newSession(t, Config{Connector: c, Jar: DummyJar{}, Trace: &Trace{BodyEnd: func(_ *Response, err error) { ends = append(ends, err) }}})
+		resp, err := s.Get(t.Context(), "http://127.0.0.1/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		resp.Release()
+		if took := time.Since(began); took != drainTime || len(ends) != 1 || ends[0] != ErrBodyClosed {
+			t.Errorf("after %v: %v", took, ends)
+		}
+		if _, err := resp.Bytes(); err != ErrBodyClosed {
+			t.Error(err)
+		}
+	})
 }
 
 // TestTraceOfHTTP2Bodies: the same over HTTP/2.
