@@ -64,16 +64,17 @@ func (h *http2Conn) close() {
 }
 
 // openStream returns a place for one more exchange on a shared connection of the
-// lane, nil if it has none.
+// lane, nil if it has none. The exchange counts as active already.
 func (p *Pool) openStream(l *lane, h *http2Conn) *link {
-	if h.client.Reserve() != nil {
-		return nil
-	}
 	c := newLink(h.nc)
 	c.h2, c.pool, c.lane, c.uses = h, p, l, 1
+	err := h.client.Reserve()
 	p.mu.Lock()
 	defer p.unlock()
-	h.active++
+	if err != nil || p.closed {
+		p.endStream(c)
+		return nil
+	}
 	p.busy.push(c)
 	p.count.reused++
 	return c

@@ -130,6 +130,37 @@ func TestHTTP2OneDialForTheFirst(t *testing.T) {
 	}
 }
 
+// TestHTTP2SweptMeanwhile: no connection is closed as unused when a request has found it.
+func TestHTTP2SweptMeanwhile(t *testing.T) {
+	srv := serveTLS(t, true)
+	c := newTCP(t, TCPConfig{TLS: rootsOf(srv)})
+	s := newSession(t, Config{Connector: c, Version: HTTP2, Jar: DummyJar{}})
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				c.CloseIdle()
+			}
+		}
+	})
+	for range 300 {
+		resp, err := s.Post(t.Context(), srv.URL, nil) // is not repeated
+		if err != nil {
+			t.Error(err)
+			break
+		}
+		if text, err := resp.Text(); text != "HTTP/2.0" || err != nil {
+			t.Errorf("%q, %v", text, err)
+		}
+	}
+	close(done)
+	wg.Wait()
+}
+
 // TestHTTP2MinRate: a body that drips is cut off, one that is fast enough is not.
 func TestHTTP2MinRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -263,6 +263,8 @@ func (p *Pool) streamOrDial(ctx context.Context, req *Request, l *lane) (*link, 
 				l.scout = d
 			}
 			h = nil
+		} else {
+			h.active++ // from here on nobody closes it for being unused
 		}
 		p.unlock()
 		if h != nil {
