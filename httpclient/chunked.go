@@ -18,7 +18,7 @@ func (s *Stream) readChunked(p []byte) (int, error) {
 				return 0, err
 			}
 			s.chunks++
-			s.finish(io.EOF)
+			s.finish()
 			return 0, io.EOF
 		}
 		s.left, s.inData = size, true

@@ -506,7 +506,7 @@ func (s *Stream) readSource(p []byte) (int, error) {
 			}
 			s.resp.trailer = slices.Clone(b.Bytes())
 		}
-		s.finish(io.EOF)
+		s.finish()
 	}
 	return n, err
 }

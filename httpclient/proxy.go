@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// proxyPorts are the ports of proxies that do not name one.
+// proxyPort returns the port of a proxy, the one of its scheme if it does not name any.
 func proxyPort(u *url.URL) (uint16, error) {
 	if p := u.Port(); p != "" {
 		n, err := strconv.ParseUint(p, 10, 16)

@@ -94,7 +94,7 @@ func (s *Stream) start(frame framing, length int64, codings string) error {
 	s.frame, s.length, s.left = frame, length, length
 	if frame == noBody {
 		s.length = 0
-		s.finish(io.EOF)
+		s.finish()
 		return nil
 	}
 	if codings == "" {
@@ -237,7 +237,7 @@ func (s *Stream) readWire(p []byte) (n int, err error) {
 		n, err = s.receive(p[:min(int64(len(p)), s.left)])
 		s.left -= int64(n)
 		if s.left == 0 && err == nil {
-			s.finish(io.EOF)
+			s.finish()
 		}
 	case byClose:
 		n, err = s.receive(p)
@@ -356,7 +356,7 @@ func (s *Stream) fail(err error) {
 		if s.conn != nil && s.conn.wasCut() {
 			s.resp.head.defects |= DefectNoFarewell
 		}
-		s.finish(io.EOF)
+		s.finish()
 		return
 	}
 	var pe *PayloadError
@@ -384,9 +384,9 @@ func (s *Stream) fail(err error) {
 }
 
 // finish ends a transfer that is complete: the connection goes back.
-func (s *Stream) finish(err error) {
+func (s *Stream) finish() {
 	c := s.conn
-	if s.wireErr = err; c == nil {
+	if s.wireErr = io.EOF; c == nil {
 		return
 	}
 	s.resp.upload.settle()

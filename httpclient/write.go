@@ -65,7 +65,7 @@ func (r *Request) plan() (outgoing, error) {
 	return o, nil
 }
 
-// open returns the content to send, compressed if the request asks for it.
+// openBody returns the content to send, compressed if the request asks for it.
 func (r *Request) openBody() (io.ReadCloser, error) {
 	rc, err := r.Body.Open()
 	if err != nil || r.Compress == "" {
