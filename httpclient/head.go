@@ -2,6 +2,7 @@ package httpclient
 
 import (
 	"bytes"
+	"iter"
 	"strconv"
 	"strings"
 )
@@ -326,15 +327,24 @@ func (h *head) value(f *field) []byte {
 	return v
 }
 
+// values iterates over the values of the fields called name, in whatever case.
+func (h *head) values(name string) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		if !h.mayHave(len(name)) {
+			return
+		}
+		for i := range h.fields {
+			if f := &h.fields[i]; int(f.nameEnd-f.name) == len(name) && equalFold(h.name(f), name) && !yield(h.value(f)) {
+				return
+			}
+		}
+	}
+}
+
 // get returns the first value of name.
 func (h *head) get(name string) ([]byte, bool) {
-	if !h.mayHave(len(name)) {
-		return nil, false
-	}
-	for i := range h.fields {
-		if f := &h.fields[i]; int(f.nameEnd-f.name) == len(name) && equalFold(h.raw[f.name:f.nameEnd], name) {
-			return h.value(f), true
-		}
+	for v := range h.values(name) {
+		return v, true
 	}
 	return nil, false
 }
@@ -351,15 +361,8 @@ func equalFold(b []byte, name string) bool {
 
 // hasToken reports whether one of the fields called name lists token, both in lower case.
 func (h *head) hasToken(name, token string) bool {
-	if !h.mayHave(len(name)) {
-		return false
-	}
-	for i := range h.fields {
-		f := &h.fields[i]
-		if int(f.nameEnd-f.name) != len(name) || !equalFold(h.name(f), name) {
-			continue
-		}
-		for v := h.value(f); len(v) > 0; {
+	for v := range h.values(name) {
+		for len(v) > 0 {
 			var item []byte
 			item, v, _ = bytes.Cut(v, []byte(","))
 			if item = bytes.Trim(item, " \t"); len(item) == len(token) && equalFold(item, token) {
@@ -418,12 +421,7 @@ func (h *head) frame(method string, readUntilEOF bool) (f framing, length int64,
 // believed. present tells whether the field is there at all.
 func (h *head) contentLength() (n int64, present bool) {
 	n = -1
-	for i := range h.fields {
-		f := &h.fields[i]
-		if f.nameEnd-f.name != 14 || !equalFold(h.name(f), "content-length") {
-			continue
-		}
-		v := h.value(f)
+	for v := range h.values("content-length") {
 		for more := true; more; {
 			var item []byte
 			item, v, more = bytes.Cut(v, []byte(","))
@@ -458,15 +456,8 @@ func parseLength(b []byte) (n int64, ok bool) {
 // transferEncoding reads the transfer codings: whether chunked is among them, and
 // is the last, and those that lie below it.
 func (h *head) transferEncoding() (chunked, final bool, codings string, present bool) {
-	if !h.mayHave(len("transfer-encoding")) {
-		return false, false, "", false
-	}
-	for i := range h.fields {
-		f := &h.fields[i]
-		if f.nameEnd-f.name != 17 || !equalFold(h.name(f), "transfer-encoding") {
-			continue
-		}
-		for v, more := h.value(f), true; more; {
+	for v := range h.values("transfer-encoding") {
+		for more := true; more; {
 			var item []byte
 			item, v, more = bytes.Cut(v, []byte(","))
 			item, _, _ = bytes.Cut(item, []byte(";"))

@@ -137,13 +137,8 @@ func (r *Response) HeaderValue(name string) string {
 // HeaderValues returns all values of a field, in order.
 func (r *Response) HeaderValues(name string) []string {
 	var list []string
-	if !r.head.mayHave(len(name)) {
-		return nil
-	}
-	for i := range r.head.fields {
-		if f := &r.head.fields[i]; int(f.nameEnd-f.name) == len(name) && equalFold(r.head.name(f), name) {
-			list = append(list, string(r.head.value(f)))
-		}
+	for v := range r.head.values(name) {
+		list = append(list, string(v))
 	}
 	return list
 }
