@@ -197,6 +197,7 @@ type stream2 struct {
 func (x *stream2) run(ctx context.Context, h *http2Conn) error {
 	hr, err := x.request(ctx)
 	if err != nil {
+		h.client.Release() // the stream reserved for it
 		return err
 	}
 	told := &httptrace.ClientTrace{Got1xxResponse: x.interim}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
@@ -189,6 +190,11 @@ func TestHTTP2FailingBody(t *testing.T) {
 		var pe *PayloadError
 		if !errors.As(err, &pe) || pe.Kind != PayloadRequest || !errors.Is(err, v.want) {
 			t.Errorf("%v, want %v", err, v.want)
+		}
+	}
+	for range 300 { // more than a server takes requests at a time
+		if _, err := s.Put(t.Context(), srv.URL, FileBody("missing")); !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
