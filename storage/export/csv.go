@@ -25,6 +25,7 @@ func (w *csvWriter) appendHeader(dst []byte) []byte {
 }
 
 func (w *csvWriter) appendRecord(dst []byte, r *storage.Record) []byte {
+	start := len(dst)
 	for i := range w.fields {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -42,7 +43,7 @@ func (w *csvWriter) appendRecord(dst []byte, r *storage.Record) []byte {
 			dst = f.time(r).UTC().AppendFormat(dst, time.RFC3339Nano)
 		}
 	}
-	if len(w.fields) == 1 && dst[len(dst)-1] == '\n' {
+	if len(dst) == start {
 		dst = append(dst, '"', '"') // else the line would be empty, and no record
 	}
 	return append(dst, '\r', '\n')

@@ -216,6 +216,11 @@ func TestHostileText(t *testing.T) {
 func TestCSVSingleField(t *testing.T) {
 	s := storeOf(t, &storage.Record{URL: "u"}, &storage.Record{URL: "u", Title: "x"})
 	want(t, records(t, s, export.Options{Format: export.CSV, Fields: []string{"title"}}), "title\r\n\"\"\r\nx\r\n")
+
+	// A record that fills the buffer, so that the next one begins an empty one.
+	long := strings.Repeat("x", 100_000)
+	s = storeOf(t, &storage.Record{URL: "http://a/", Title: long}, &storage.Record{URL: "http://b/"})
+	want(t, records(t, s, export.Options{Format: export.CSV, Fields: []string{"title"}}), "title\r\n"+long+"\r\n\"\"\r\n")
 }
 
 func TestItems(t *testing.T) {
