@@ -28,7 +28,7 @@
 //	}
 //
 // [Select] iterates over the records of one host, or of a span of time, and
-// [Chain] follows the redirects from a URL.
+// [Chain] follows the redirects from a URL. [Salvage] reads on behind what is damaged.
 //
 // Nothing is ever changed or removed. A URL that is fetched again gets another
 // record; Get answers with the newest one, and a store that is a [Historian]

@@ -29,6 +29,7 @@ var (
 type CorruptError struct {
 	Bucket string // where the bytes are
 	Key    []byte // under which key; nil when the bucket as a whole is meant
+	Seq    uint64 // of the one record that cannot be read for it; 0: it is more, or not known
 	Reason string
 }
 

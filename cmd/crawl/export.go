@@ -125,6 +125,7 @@ func (c *exportCommand) Run(ctx context.Context, con *console) error {
 		return c.exportBodies(ctx, con, job)
 	}
 	var damaged damagedBodies
+	opts.Damaged = damaged.tell(con)
 	write := func(w io.Writer) (err error) {
 		switch {
 		case c.Format.warc:
@@ -149,14 +150,19 @@ func (c *exportCommand) Run(ctx context.Context, con *console) error {
 	return damaged.failure()
 }
 
-// damagedBodies are records that are left out of an export, because their bodies are damaged.
+// damagedBodies are records that are left out of an export, because they or their
+// bodies are damaged.
 type damagedBodies struct{ n int64 }
 
 // tell returns a function that is told of them.
 func (d *damagedBodies) tell(con *console) func(*storage.Record, error) {
 	return func(r *storage.Record, err error) {
 		d.n++
-		con.display.problem(oneLine("left out: " + r.URL + ": " + err.Error()))
+		name := r.URL
+		if name == "" {
+			name = fmt.Sprintf("record %d", r.Seq)
+		}
+		con.display.problem(oneLine("left out: " + name + ": " + err.Error()))
 	}
 }
 
@@ -165,7 +171,7 @@ func (d *damagedBodies) failure() error {
 	if d.n == 0 {
 		return nil
 	}
-	return &failure{exitFailed, errors.New("not exported, as the body is damaged: " + plural(d.n, "response")),
+	return &failure{exitFailed, errors.New("damaged, and not exported: " + plural(d.n, "page")),
 		"crawl check DIR tells how much of the job is damaged"}
 }
 

@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -111,14 +112,14 @@ func readRecord(key, value []byte) (*stored, error) {
 	case errors.Is(err, storage.ErrFormat):
 		return nil, err
 	case err != nil:
-		return nil, corrupt(recordsName, key, err.Error())
+		return nil, corruptRecord(key, err.Error())
 	}
 	r.Seq = seqOf(key)
 	switch {
 	case r.hasBody:
 		r.BodySeq = r.Seq
 	case r.BodySeq >= r.Seq && r.BodySeq != 0:
-		return nil, corrupt(recordsName, key, fmt.Sprintf("the body is in record %d", r.BodySeq))
+		return nil, corruptRecord(key, fmt.Sprintf("the body is in record %d", r.BodySeq))
 	}
 	return r, nil
 }
@@ -169,6 +170,11 @@ func corrupt(bucket string, key []byte, reason string) error {
 		key = append([]byte{}, key...)
 	}
 	return &storage.CorruptError{Bucket: name, Key: key, Reason: reason}
+}
+
+// corruptRecord makes a CorruptError for one record, which the others do not need.
+func corruptRecord(key []byte, reason string) error {
+	return &storage.CorruptError{Bucket: rootName + "/" + recordsName, Key: bytes.Clone(key), Seq: seqOf(key), Reason: reason}
 }
 
 // orphaned turns ErrNotFound, the answer to looking for the record that a

@@ -27,9 +27,10 @@ type BodyOptions struct {
 	// with the error, and that is written: the manifest says so.
 	Decode func(body []byte, encoding string) ([]byte, error)
 
-	// Damaged is told of each record whose body cannot be read, with an error that
-	// is [storage.ErrCorrupt]; no file is written of it, and the others are. nil: the
-	// first of them ends it all with its error.
+	// Damaged is told of each record that cannot be read, or whose body cannot, with an
+	// error that is [storage.ErrCorrupt]; no file is written of it, and the others are.
+	// The record has nothing but its Seq, if that is all that can be read of it. nil:
+	// the first of them ends it all with its error.
 	Damaged func(r *storage.Record, err error)
 }
 
@@ -192,7 +193,7 @@ func (w *bodyWriter) close() error {
 }
 
 func (w *bodyWriter) writeAll(ctx context.Context, s storage.Store, after uint64) (n int, err error) {
-	for r, err := range s.Records(ctx, after) {
+	for r, err := range storage.Salvage(ctx, s, after, w.opts.Damaged) {
 		if err != nil {
 			return n, err
 		}

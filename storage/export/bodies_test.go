@@ -3,6 +3,7 @@ package export_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,8 +17,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/bbolt"
 
 	"github.com/orbweaver/orbweaver/storage"
+	"github.com/orbweaver/orbweaver/storage/boltstore"
 	"github.com/orbweaver/orbweaver/storage/export"
 	"github.com/orbweaver/orbweaver/storage/memstore"
 	"github.com/orbweaver/orbweaver/storage/warc"
@@ -291,6 +294,99 @@ func TestDamagedBody(t *testing.T) {
 		if diff := cmp.Diff([]string{"http://a.org/x corrupt data in bodies: a bit is lost"}, told); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
+	}
+}
+
+// rotten is a store whose records of those Seqs cannot be read.
+func rotten(t *testing.T, seqs []uint64, recs ...*storage.Record) storage.Store {
+	t.Helper()
+	db, err := bbolt.Open(filepath.Join(t.TempDir(), "db"), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s, err := boltstore.Open(db, boltstore.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Append(t.Context(), recs); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Update(func(tx *bbolt.Tx) error {
+		records := tx.Bucket([]byte("storage")).Bucket([]byte("records"))
+		var errs []error
+		for _, seq := range seqs {
+			errs = append(errs, records.Put(binary.BigEndian.AppendUint64(nil, seq), []byte("rotten")))
+		}
+		return errors.Join(errs...)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestDamagedRecord: no record that can be read is lost for one that cannot.
+func TestDamagedRecord(t *testing.T) {
+	var recs []*storage.Record
+	for i := range 6 {
+		recs = append(recs, &storage.Record{
+			URL: fmt.Sprint("http://h/", i), Host: "h", Status: 200, Body: []byte("x"), Items: []json.RawMessage{[]byte("1")},
+		})
+	}
+	s := rotten(t, []uint64{2, 3, 6}, recs...)
+	all, err := export.ParseFilter("status = 200")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, write := range map[string]func(damaged func(*storage.Record, error)) (int, error){
+		"records": func(damaged func(*storage.Record, error)) (int, error) {
+			return export.Records(t.Context(), io.Discard, s, export.Options{Damaged: damaged, Latest: true})
+		},
+		"items": func(damaged func(*storage.Record, error)) (int, error) {
+			return export.Items(t.Context(), io.Discard, s, export.Options{Damaged: damaged})
+		},
+		"items of some": func(damaged func(*storage.Record, error)) (int, error) {
+			return export.Items(t.Context(), io.Discard, s, export.Options{Damaged: damaged, Where: all.Match})
+		},
+		"bodies": func(damaged func(*storage.Record, error)) (int, error) {
+			return export.Bodies(t.Context(), t.TempDir(), s, export.BodyOptions{Damaged: damaged})
+		},
+		"warc": func(damaged func(*storage.Record, error)) (int, error) {
+			return warc.Export(t.Context(), io.Discard, s, warc.ExportOptions{Damaged: damaged})
+		},
+	} {
+		if n, err := write(nil); n != 1 || !errors.Is(err, storage.ErrCorrupt) {
+			t.Errorf("%s: %d, %v", name, n, err)
+		}
+		var told []uint64
+		n, err := write(func(r *storage.Record, err error) {
+			told = append(told, r.Seq)
+			if !errors.Is(err, storage.ErrCorrupt) {
+				t.Errorf("%s: told of %v", name, err)
+			}
+		})
+		if n != 3 || err != nil {
+			t.Errorf("%s, told of damage: %d, %v", name, n, err)
+		}
+		if diff := cmp.Diff([]uint64{2, 3, 6}, told); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// TestDamagedLatest: what cannot be known to be the newest record of its URL is left out.
+func TestDamagedLatest(t *testing.T) {
+	s := rotten(t, []uint64{3}, &storage.Record{URL: "http://a/"}, &storage.Record{URL: "http://b/"}, &storage.Record{URL: "http://a/"})
+	var told []uint64
+	n, err := export.Records(t.Context(), io.Discard, s, export.Options{
+		Latest: true, Damaged: func(r *storage.Record, _ error) { told = append(told, r.Seq) },
+	})
+	if n != 1 || err != nil || !cmp.Equal(told, []uint64{1, 3}) {
+		t.Errorf("%d, told of %d, %v", n, told, err)
 	}
 }
 

@@ -14,8 +14,9 @@ import (
 
 // Items writes the items of s to w as JSON lines, each as it was emitted, and
 // returns how many it wrote. An item that takes several lines loses its white
-// space, and bytes that are not UTF-8 become U+FFFD. Of opts only After, Where, WhereItem and Wrap count; a Format
-// other than JSONL is refused. Errors are as with [Records].
+// space, and bytes that are not UTF-8 become U+FFFD. Of opts only After, Where,
+// WhereItem, Wrap and Damaged count; a Format other than JSONL is refused. Errors are
+// as with [Records].
 func Items(ctx context.Context, w io.Writer, s storage.Store, opts Options) (n int, err error) {
 	if opts.Format != JSONL {
 		return 0, &UnknownError{What: "format", Name: opts.Format.String(), Known: formatNames[:1]}
@@ -23,11 +24,15 @@ func Items(ctx context.Context, w io.Writer, s storage.Store, opts Options) (n i
 	out := lines{w: w}
 	pages := selection{where: opts.Where}
 	if opts.Where != nil {
-		next, stop := iter.Pull2(s.Records(ctx, opts.After))
+		damaged := opts.Damaged
+		if damaged != nil {
+			damaged = func(*storage.Record, error) {} // if it has items, they are told of below
+		}
+		next, stop := iter.Pull2(storage.Salvage(ctx, s, opts.After, damaged))
 		defer stop()
 		pages.next = next
 	}
-	for item, err := range s.Items(ctx, opts.After) {
+	for item, err := range storage.SalvageItems(ctx, s, opts.After, opts.Damaged) {
 		if err != nil {
 			return out.end(fmt.Errorf("export: %w", err))
 		}

@@ -2,6 +2,7 @@ package export
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -31,6 +32,12 @@ type Options struct {
 	// Latest leaves out the older records of a URL that was fetched more than
 	// once. It costs a look-up of each record. It is for records only.
 	Latest bool
+
+	// Damaged is told of each record that cannot be read, with an error that is
+	// [storage.ErrCorrupt]; it is left out, and the others are written. The record has
+	// nothing but its Seq, if that is all that can be read of it. nil: the first of
+	// them ends it all with its error.
+	Damaged func(r *storage.Record, err error)
 
 	// Verbatim leaves out the guard against formulas in CSV; see the package
 	// comment.
@@ -81,7 +88,7 @@ func Records(ctx context.Context, w io.Writer, s storage.Store, opts Options) (n
 	}
 	out := lines{w: w}
 	out.buf = rw.appendHeader(out.buf)
-	for r, err := range s.Records(ctx, opts.After) {
+	for r, err := range storage.Salvage(ctx, s, opts.After, opts.Damaged) {
 		if err != nil {
 			return out.end(fmt.Errorf("export: %w", err))
 		}
@@ -90,6 +97,10 @@ func Records(ctx context.Context, w io.Writer, s storage.Store, opts Options) (n
 		}
 		if opts.Latest {
 			newest, err := s.Get(ctx, r.URL)
+			if opts.Damaged != nil && errors.Is(err, storage.ErrCorrupt) {
+				opts.Damaged(r, err) // nobody knows whether it is the newest
+				continue
+			}
 			if err != nil {
 				return out.end(fmt.Errorf("export: %w", err))
 			}

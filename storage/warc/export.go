@@ -31,9 +31,10 @@ type ExportOptions struct {
 	// identical ones. 0: DefaultDedup; negative: none.
 	Dedup int
 
-	// Damaged is told of each record whose body cannot be read, with an error that
-	// is [storage.ErrCorrupt]; it is left out, and the others are written. nil: the
-	// first of them ends it all with its error.
+	// Damaged is told of each record that cannot be read, or whose body cannot, with an
+	// error that is [storage.ErrCorrupt]; it is left out, and the others are written.
+	// The record has nothing but its Seq, if that is all that can be read of it. nil:
+	// the first of them ends it all with its error.
 	Damaged func(r *storage.Record, err error)
 
 	// Index gets the archive's CDXJ index at the end; nil: nothing does.
@@ -64,7 +65,7 @@ func Export(ctx context.Context, w io.Writer, s storage.Store, opts ExportOption
 	if err := ww.WriteInfo(name); err != nil {
 		return 0, err
 	}
-	for r, err := range s.Records(ctx, opts.After) {
+	for r, err := range storage.Salvage(ctx, s, opts.After, opts.Damaged) {
 		if err != nil {
 			return n, fmt.Errorf("warc: %w", err)
 		}
