@@ -3,6 +3,10 @@ package crawler_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/orbweaver/orbweaver/crawler"
@@ -30,5 +34,35 @@ func TestBodiesAreStored(t *testing.T) {
 		if rec.Bytes == 0 || rec.WireBytes == 0 {
 			t.Errorf("%s: no size", u)
 		}
+	}
+}
+
+// TestEmptyBodiesAreStored: an empty body is one that was kept, of pages as of sitemaps.
+func TestEmptyBodiesAreStored(t *testing.T) {
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/":
+			w.Header().Set("Content-Type", "text/html")
+			for i := range 20 {
+				fmt.Fprintf(w, `<a href="/empty%d">x</a>`, i)
+			}
+		case "/robots.txt":
+			fmt.Fprintf(w, "Sitemap: http://%s/empty.xml\n", r.Host)
+		}
+	}))
+	defer site.Close()
+	_, job := run(t, crawler.Config{Seeds: []string{site.URL}})
+	empty := 0
+	for u, rec := range results(t, job.Store()) {
+		if !strings.Contains(u, "/empty") {
+			continue
+		}
+		empty++
+		if body, err := job.Store().Body(t.Context(), rec.Seq); err != nil || len(body) > 0 {
+			t.Errorf("%s: %q, %v", u, body, err)
+		}
+	}
+	if empty != 21 {
+		t.Errorf("%d were fetched", empty)
 	}
 }

@@ -242,7 +242,7 @@ func (s *sitemapVisit) store(a *answer, kept *keptBody, size int64) {
 	rec.Bytes, rec.WireBytes = size, a.resp.WireBytes()
 	rec.Links = s.count
 	if !kept.dropped && !v.cfg.NoBodies {
-		rec.Body = kept.Bytes()
+		rec.Body = notNil(kept.Bytes())
 	}
 	if a.err != nil {
 		rec.Error, rec.ErrorClass, rec.Truncated = a.err.Error(), sitemapClass(a.err), true

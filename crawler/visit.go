@@ -323,7 +323,7 @@ func (v *visit) store(a *answer, page *Page, target string, handlerErr error) {
 	rec.Bytes, rec.WireBytes = int64(len(page.Body)), a.resp.WireBytes()
 	rec.Truncated = page.Truncated
 	if !v.cfg.NoBodies && !v.drops(page) {
-		rec.Body = a.body.raw.Bytes()
+		rec.Body = notNil(a.body.raw.Bytes())
 	}
 	rec.Robots = words(page.head.robots)
 	rec.Change, rec.Digest = page.change, digest(page.Body)
@@ -356,6 +356,15 @@ func (v *visit) store(a *answer, page *Page, target string, handlerErr error) {
 	if v.env.has(flagSeed) && rec.Status >= 400 {
 		v.problem("seed %s: the server answered %d", v.req.URL, rec.Status)
 	}
+}
+
+// notNil makes an empty body of nil, which to a store is one that was not kept: a buffer
+// that nothing was ever written to gives that.
+func notNil(body []byte) []byte {
+	if body == nil {
+		return []byte{}
+	}
+	return body
 }
 
 // takeHandled adds what the handler did, all of it or, if it failed, the error
