@@ -22,7 +22,9 @@ func (s *Store) Append(ctx context.Context, recs []*storage.Record) error {
 	case s.closed.Load():
 		err = storage.ErrClosed
 	default:
-		err = s.db.Update(func(tx *bbolt.Tx) error { return s.appendTx(tx, recs) })
+		err = guard(func() error {
+			return s.db.Update(func(tx *bbolt.Tx) error { return s.appendTx(tx, recs) })
+		})
 	}
 	if err != nil {
 		for _, r := range recs {
@@ -44,7 +46,7 @@ func (s *Store) Append(ctx context.Context, recs []*storage.Record) error {
 // AppendTx fails, tx has to be rolled back, except after a
 // [*storage.RecordError] or [storage.ErrClosed], which leave it as it was.
 func (s *Store) AppendTx(tx *bbolt.Tx, recs []*storage.Record) error {
-	if err := s.appendTx(tx, recs); err != nil {
+	if err := guard(func() error { return s.appendTx(tx, recs) }); err != nil {
 		return fmt.Errorf("storage: append: %w", err)
 	}
 	return nil

@@ -57,6 +57,71 @@ func TestDamagedPages(t *testing.T) {
 	}
 }
 
+// TestAppendToDamagedPage overwrites one page after another: appending then is an error, or succeeds, but never a panic.
+func TestAppendToDamagedPage(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sound.db")
+	db, err := bbolt.Open(path, 0o600, nil) // with its list of free pages, or opening it would read all pages
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := openStore(t, db)
+	var recs []*storage.Record
+	for i := range 200 {
+		recs = append(recs, &storage.Record{URL: fmt.Sprintf("http://h/%d", i), Host: "h", Status: 200, Body: make([]byte, 3000)})
+	}
+	append1(t, s, recs...)
+	if err := errors.Join(s.Close(), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	sound, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	for page := 2; page < len(sound)/4096; page++ {
+		bad := bytes.Clone(sound)
+		for i := range 4096 {
+			bad[page*4096+i] ^= 0xa5
+		}
+		for name, write := range map[string]func(*bbolt.DB, *Store, []*storage.Record) error{
+			"Append": func(_ *bbolt.DB, s *Store, recs []*storage.Record) error { return s.Append(t.Context(), recs) },
+			"AppendTx": func(db *bbolt.DB, s *Store, recs []*storage.Record) error {
+				tx, err := db.Begin(true)
+				if err != nil {
+					return err
+				}
+				return errors.Join(s.AppendTx(tx, recs), tx.Rollback())
+			},
+		} {
+			path := filepath.Join(t.TempDir(), "bad.db") // one that cannot be opened stays locked
+			if err := os.WriteFile(path, bad, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var db *bbolt.DB
+			if guard(func() (err error) {
+				db, err = bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true})
+				return err
+			}) != nil {
+				continue
+			}
+			if s, err := Open(db, Config{}); err == nil {
+				err := write(db, s, []*storage.Record{{URL: "http://h/new", Body: make([]byte, 100_000)}})
+				if errors.Is(err, storage.ErrCorrupt) {
+					refused++
+				} else if err != nil {
+					t.Errorf("page %d, %s: %v", page, name, err)
+				}
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if refused == 0 {
+		t.Error("no damage was met")
+	}
+}
+
 // TestDisorderedKeys has a record under the key of an earlier one: whoever goes by keys is led back, but not for ever.
 func TestDisorderedKeys(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
