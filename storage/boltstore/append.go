@@ -163,8 +163,8 @@ func (s *Store) takeArena() []byte {
 
 // committed takes note of what a transaction has stored. bbolt calls it after
 // it has let the next writer in, so calls may come in another order than the
-// transactions. When the transaction began, those up to before were indexed, in the end those up to indexed, and done entries of what was to
-// follow were in urls.
+// transactions. before and indexed are counters.indexed at the start and at the end
+// of the transaction; done is how many of catch.entries were in urls when it ended.
 func (s *Store) committed(arena []byte, fresh []entry, before, indexed uint64, done int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
