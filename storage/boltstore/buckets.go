@@ -114,7 +114,7 @@ func readRecord(key, value []byte) (*stored, error) {
 	case err != nil:
 		return nil, corruptRecord(key, err.Error())
 	}
-	r.Seq = seqOf(key)
+	r.Seq, r.size = seqOf(key), len(value)
 	switch {
 	case r.hasBody:
 		r.BodySeq = r.Seq

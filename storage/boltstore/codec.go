@@ -57,6 +57,7 @@ type stored struct {
 	bodySize uint64
 	bodyCRC  uint32
 	items    uint64 // number of items
+	size     int    // of the metadata itself, as stored
 }
 
 const (

@@ -22,11 +22,16 @@ func (s *Store) Get(ctx context.Context, url string) (*storage.Record, error) {
 	return recs[0], nil
 }
 
+// firstVisits is how many records of a history are read at first.
+const firstVisits = 4
+
 // History implements [storage.Historian].
 func (s *Store) History(ctx context.Context, url string) iter.Seq2[*storage.Record, error] {
 	return func(yield func(*storage.Record, error) bool) {
-		for before := uint64(math.MaxUint64); ; {
-			recs, err := s.visits(ctx, url, before, maxBatch)
+		// Who asks for a history often wants the newest of it.
+		limit := firstVisits
+		for before := uint64(math.MaxUint64); ; limit = min(2*limit, maxBatch) {
+			recs, err := s.visits(ctx, url, before, limit)
 			for _, r := range recs {
 				if !yield(r, nil) {
 					return
@@ -44,11 +49,13 @@ func (s *Store) History(ctx context.Context, url string) iter.Seq2[*storage.Reco
 	}
 }
 
-// visits returns up to limit records of url with a smaller Seq than before,
-// the newest first; with an error, those found until then.
+// visits returns records of url with a smaller Seq than before, the newest first:
+// up to limit, and no more than a batch may hold; with an error, those found until
+// then.
 func (s *Store) visits(ctx context.Context, url string, before uint64, limit int) ([]*storage.Record, error) {
 	hash := s.hash(url)
 	var recs []*storage.Record
+	size := 0
 	// Entries leave pending only after they were committed to urls, so none is
 	// missed when pending is read before the transaction begins.
 	waiting := s.pendingVisits(hash, before)
@@ -64,8 +71,9 @@ func (s *Store) visits(ctx context.Context, url string, before uint64, limit int
 			}
 			if r.URL == url {
 				recs = append(recs, &r.Record)
+				size += r.size
 			}
-			if len(recs) == limit {
+			if len(recs) == limit || size >= maxBatchBytes {
 				break
 			}
 		}

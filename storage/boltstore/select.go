@@ -115,9 +115,10 @@ func (w *hostWalk) next(ctx context.Context, q storage.Query) (recs []*storage.R
 			return nil, 0, err
 		}
 	}
-	n := min(len(w.seqs), maxBatch)
+	n := 0
 	err = w.s.view(ctx, func(b *buckets) error {
-		for _, seq := range w.seqs[:n] {
+		for size := 0; n < min(len(w.seqs), maxBatch) && size < maxBatchBytes; n++ {
+			seq := w.seqs[n]
 			r, err := b.record(seq)
 			if err != nil {
 				key := seqKey(seq)
@@ -125,13 +126,17 @@ func (w *hostWalk) next(ctx context.Context, q storage.Query) (recs []*storage.R
 			}
 			if q.Matches(&r.Record) {
 				recs = append(recs, &r.Record)
+				size += r.size
 			}
 		}
 		return nil
 	})
+	if err != nil {
+		return recs, 0, err
+	}
 	last = w.seqs[n-1]
 	w.seqs = w.seqs[n:]
-	return recs, last, err
+	return recs, last, nil
 }
 
 // fill gathers what the index has of a host after a seq, the first maxSeqs of it.

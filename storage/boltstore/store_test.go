@@ -2,7 +2,9 @@ package boltstore
 
 import (
 	"encoding/json"
+	"iter"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -237,4 +239,42 @@ func TestCompact(t *testing.T) {
 	}
 	append1(t, compacted, crashRecord(50))
 	check(t, compacted)
+}
+
+// TestFirstOfManyLarge: to read the first of many large records does not read all of them.
+func TestFirstOfManyLarge(t *testing.T) {
+	s := newStore(t)
+	for range 32 {
+		var recs []*storage.Record
+		for range 8 {
+			recs = append(recs, &storage.Record{URL: "http://h.example/", Host: "h.example", Status: 200, Head: make([]byte, 200<<10)})
+		}
+		append1(t, s, recs...)
+	}
+	const n = 256
+	for name, read := range map[string]iter.Seq2[*storage.Record, error]{
+		"Records":        s.Records(t.Context(), 0),
+		"History":        s.History(t.Context(), "http://h.example/"),
+		"Select":         s.Select(t.Context(), storage.Query{}),
+		"Select by host": s.Select(t.Context(), storage.Query{Host: "h.example"}),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		got := 0
+		for _, err := range read {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got++; got > 1 {
+				continue
+			}
+			runtime.ReadMemStats(&after)
+			if took := after.TotalAlloc - before.TotalAlloc; took > 4*maxBatchBytes {
+				t.Errorf("%s: the first record took %d kB", name, took>>10)
+			}
+		}
+		if got != n {
+			t.Errorf("%s: %d records", name, got)
+		}
+	}
 }
