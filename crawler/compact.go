@@ -73,7 +73,11 @@ func compact(ctx context.Context, dir string) (before, after int64, err error) {
 		return 0, 0, firstOf(err)
 	}
 	temp := path + copySuffix
+	renamed := false
 	defer func() {
+		if renamed {
+			return // what is called so now is the next one's, who may have begun
+		}
 		if e := os.Remove(temp); e != nil && !errors.Is(e, fs.ErrNotExist) {
 			err = errors.Join(err, e)
 		}
@@ -93,7 +97,11 @@ func compact(ctx context.Context, dir string) (before, after int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	if err := replaceDurably(temp, path); err != nil {
+	if err := os.Rename(temp, path); err != nil {
+		return 0, 0, err
+	}
+	renamed = true
+	if err := syncDir(filepath.Dir(path)); err != nil {
 		return 0, 0, err
 	}
 	return old.Size(), compacted.Size(), nil
@@ -353,12 +361,4 @@ func sameTree(ctx context.Context, a, b tree) error {
 		kb, vb = cb.Next()
 	}
 	return nil
-}
-
-// replaceDurably gives the file at temp, which is durable, the name path.
-func replaceDurably(temp, path string) error {
-	if err := os.Rename(temp, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
 }
