@@ -23,25 +23,42 @@ type head struct {
 // parseHead reads b, a response from its status line on. A head without an end
 // is all of b.
 func parseHead(b []byte) head {
-	h := head{location: len(b)}
-	for pos, n := 0, 0; pos < len(b); n++ {
-		line, _, found := bytes.Cut(b[pos:], []byte("\n"))
-		pos += len(line)
-		if found {
-			pos++
-		}
-		line = bytes.TrimSuffix(line, []byte("\r"))
-		switch {
-		case n == 0:
-			h.statusLine(line)
-		case len(line) == 0:
-			h.location = pos
-			return h
-		default:
-			h.field(line)
-		}
+	statusLine, fields, location := splitHead(b)
+	h := head{location: location}
+	h.statusLine(statusLine)
+	for _, f := range fields {
+		h.field(f)
 	}
 	return h
+}
+
+// splitHead takes the head that b begins with apart into its lines, and tells where
+// it ends: after the first empty one. A folded line (RFC 9112 section 5.2) stays with
+// the field that it continues.
+func splitHead(b []byte) (statusLine []byte, fields [][]byte, end int) {
+	for n := 0; end < len(b); n++ {
+		start := end
+		for {
+			line, _, found := bytes.Cut(b[end:], []byte("\n"))
+			if end += len(line); found {
+				end++
+			}
+			empty := len(bytes.TrimSuffix(line, []byte("\r"))) == 0
+			if n == 0 || empty || end == len(b) || b[end] != ' ' && b[end] != '\t' {
+				break
+			}
+		}
+		line := bytes.TrimSuffix(bytes.TrimSuffix(b[start:end], []byte("\n")), []byte("\r"))
+		switch {
+		case n == 0:
+			statusLine = line
+		case len(line) == 0:
+			return statusLine, fields, end
+		default:
+			fields = append(fields, line)
+		}
+	}
+	return statusLine, fields, end
 }
 
 func (h *head) statusLine(line []byte) {
@@ -53,23 +70,26 @@ func (h *head) statusLine(line []byte) {
 	}
 }
 
+// spaces are what surrounds parts of a value, which may be folded.
+const spaces = " \t\r\n"
+
 func (h *head) field(line []byte) {
 	name, value, found := bytes.Cut(line, []byte(":"))
 	if !found {
 		return
 	}
-	name, value = bytes.TrimRight(name, " \t"), bytes.Trim(value, " \t")
+	name, value = bytes.TrimRight(name, " \t"), bytes.Trim(value, spaces)
 	switch {
 	case bytes.EqualFold(name, []byte("Content-Type")):
 		if h.mime == "" {
 			value, _, _ = bytes.Cut(value, []byte(";"))
-			h.mime = string(bytes.TrimRight(value, " \t"))
+			h.mime = string(bytes.TrimRight(value, spaces))
 		}
 	case bytes.EqualFold(name, []byte("Content-Encoding")):
 		h.packed = h.packed || len(value) > 0 && !bytes.EqualFold(value, []byte("identity"))
 	case bytes.EqualFold(name, []byte("Transfer-Encoding")):
 		for item := range bytes.SplitSeq(value, []byte(",")) {
-			h.coding(bytes.Trim(item, " \t\""))
+			h.coding(bytes.Trim(item, spaces+`"`))
 		}
 	}
 }

@@ -16,7 +16,7 @@ func responseHead(r *storage.Record, bodySize int) []byte {
 	if len(r.Head) == 0 {
 		return madeHead(r)
 	}
-	statusLine, fields := splitHead(r.Head)
+	statusLine, fields, _ := splitHead(r.Head)
 	coded := false
 	for _, f := range fields {
 		coded = coded || isField(f, "Transfer-Encoding")
@@ -48,29 +48,6 @@ func madeHead(r *storage.Record) []byte {
 		}
 	}
 	return append(head, "\r\n"...)
-}
-
-// splitHead takes a head apart into its lines, up to the first empty one. A
-// folded line (RFC 9112 section 5.2) stays with the field that it continues.
-func splitHead(head []byte) (statusLine []byte, fields [][]byte) {
-	for n := 0; len(head) > 0; n++ {
-		line, rest, _ := bytes.Cut(head, []byte("\n"))
-		for len(rest) > 0 && n > 0 && (rest[0] == ' ' || rest[0] == '\t') {
-			folded, after, _ := bytes.Cut(rest, []byte("\n"))
-			line, rest = head[:len(line)+1+len(folded)], after
-		}
-		head = rest
-		line = bytes.TrimSuffix(line, []byte("\r"))
-		switch {
-		case n == 0:
-			statusLine = line
-		case len(line) == 0:
-			return statusLine, fields
-		default:
-			fields = append(fields, line)
-		}
-	}
-	return statusLine, fields
 }
 
 func isField(line []byte, name string) bool {

@@ -164,6 +164,26 @@ func TestResponseHead(t *testing.T) {
 	}
 }
 
+func TestParseHead(t *testing.T) {
+	for text, want := range map[string]head{
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n":                       {status: 200, chunked: true},
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n chunked\r\n\r\n":                   {status: 200, chunked: true},
+		"HTTP/1.1 200 OK\nTransfer-Encoding: gzip,\n\tchunked\n\n":                    {status: 200, chunked: true, codings: true},
+		"HTTP/1.1 200 OK\r\nContent-Type:\r\n text/html\r\n\t; charset=x\r\n\r\n":     {status: 200, mime: "text/html"},
+		"HTTP/1.1 200 OK\r\nA: b\r\n\r\n\tTransfer-Encoding: chunked is the body":     {status: 200, location: 25},
+		"HTTP/1.1 200 OK\r\n\r\n Content-Type: text/html":                             {status: 200, location: 19},
+		"HTTP/1.1 200 OK\r\n folded: from nowhere\r\nContent-Type: text/html\r\n\r\n": {status: 200, mime: "text/html"},
+		"HTTP/1.0 404": {status: 404, old: true},
+	} {
+		if want.location == 0 {
+			want.location = len(text)
+		}
+		if got := parseHead([]byte(text)); got != want {
+			t.Errorf("%q: %+v, want %+v", text, got, want)
+		}
+	}
+}
+
 func TestTruncated(t *testing.T) {
 	for want, r := range map[string]*storage.Record{
 		"":            {WireBytes: 5, Body: []byte("12345")},
