@@ -284,6 +284,24 @@ func TestWriteAtOnce(t *testing.T) {
 
 // FuzzChunks compares with the standard library's reader of chunks, and one piece
 // with pieces.
+// TestNoBodyInChunks: after 204 and 304 there is no body that could lack its end, whatever the head says.
+func TestNoBodyInChunks(t *testing.T) {
+	for status, want := range map[string]string{"204 No Content": "", "304 Not Modified": "", "200 OK": TruncatedUnspecified} {
+		var out bytes.Buffer
+		w, err := NewWriter(&out, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := &Exchange{URL: "http://a/", Date: now(), Head: []byte("HTTP/1.1 " + status + "\r\nTransfer-Encoding: chunked\r\n\r\n")}
+		if err := w.WriteExchange(x); err != nil {
+			t.Fatal(err)
+		}
+		if got := (&Record{Fields: readAll(t, &out)[0].fields}).Get("WARC-Truncated"); got != want {
+			t.Errorf("%s: WARC-Truncated %q, want %q", status, got, want)
+		}
+	}
+}
+
 func FuzzChunks(f *testing.F) {
 	f.Add([]byte("2;a=b\r\nhi\r\n0\r\nA: b\r\n\r\n"), 1)
 	f.Add([]byte("fffffffffffffff0\r\n"), 2)

@@ -2,6 +2,7 @@ package warc
 
 import (
 	"bytes"
+	"net/http"
 	"strconv"
 )
 
@@ -104,9 +105,11 @@ func (h *head) coding(name []byte) {
 	}
 }
 
-// framed reports whether the body that follows is in chunks. HTTP/1.0 knows
-// none, RFC 9112 section 6.1.
-func (h *head) framed() bool { return h.chunked && !h.old }
+// framed reports whether the body that follows is in chunks. HTTP/1.0 knows none,
+// RFC 9112 section 6.1, and after 204 and 304 no body follows, section 6.3.
+func (h *head) framed() bool {
+	return h.chunked && !h.old && h.status != http.StatusNoContent && h.status != http.StatusNotModified
+}
 
 // incompressible reports whether deflate would find nothing in the body.
 func (h *head) incompressible() bool {
