@@ -55,14 +55,15 @@ func isField(line []byte, name string) bool {
 	return found && strings.EqualFold(string(bytes.TrimSpace(before)), name)
 }
 
-// truncated is the value of WARC-Truncated; "" when the body is complete.
+// truncated is the value of WARC-Truncated; "" when the body is complete. A body that
+// was not transferred again, as it is unchanged, has Bytes alone.
 func truncated(r *storage.Record, body []byte) string {
 	switch {
 	case r.Truncated && r.ErrorClass == "timeout":
 		return TruncatedTime
 	case r.Truncated && strings.HasPrefix(r.Error, "body cut at"):
 		return TruncatedLength
-	case r.Truncated, body == nil && r.WireBytes > 0:
+	case r.Truncated, body == nil && (r.WireBytes > 0 || r.Bytes > 0):
 		return TruncatedUnspecified
 	}
 	return ""

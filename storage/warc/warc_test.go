@@ -198,6 +198,9 @@ func TestTruncated(t *testing.T) {
 	if got := truncated(&storage.Record{WireBytes: 5}, nil); got != "unspecified" {
 		t.Errorf("a body that was not kept: %q", got)
 	}
+	if got := truncated(&storage.Record{Bytes: 5, Change: storage.ChangeUnchanged}, nil); got != "unspecified" {
+		t.Errorf("an unchanged body that was not kept: %q", got)
+	}
 	if got := truncated(&storage.Record{}, nil); got != "" {
 		t.Errorf("no body: %q", got)
 	}
