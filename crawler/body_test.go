@@ -66,3 +66,17 @@ func TestEmptyBodiesAreStored(t *testing.T) {
 		t.Errorf("%d were fetched", empty)
 	}
 }
+
+// TestCutBodyIsTold: a limit that cuts is an error of its own class.
+func TestCutBodyIsTold(t *testing.T) {
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		_, _ = w.Write(make([]byte, 5000))
+	}))
+	defer site.Close()
+	_, job := run(t, crawler.Config{Seeds: []string{site.URL}, MaxBody: 1000})
+	rec := results(t, job.Store())[site.URL+"/"]
+	if rec == nil || !rec.Truncated || rec.ErrorClass != storage.ErrorClassLimit || rec.Error != "body cut at 1000 bytes" {
+		t.Errorf("%+v", rec)
+	}
+}

@@ -22,6 +22,7 @@ import (
 	"github.com/orbweaver/orbweaver/crawler"
 	"github.com/orbweaver/orbweaver/httpclient"
 	"github.com/orbweaver/orbweaver/internal/simweb"
+	"github.com/orbweaver/orbweaver/storage"
 )
 
 // TestInterruptedHandlerGivesPageBack ends a run while a handler works: its
@@ -283,7 +284,7 @@ func TestBombIsFetchedOnce(t *testing.T) {
 		_, _ = w.Write(packed.Bytes())
 	})
 	s, _ := run(t, crawler.Config{Seeds: []string{site}, Robots: crawler.RobotsPolicy{Ignore: true}})
-	if s.Fetched != 1 || s.Errors["body"] != 1 || s.Retried != 0 || asked.Load() != 1 {
+	if s.Fetched != 1 || s.Errors[storage.ErrorClassLimit] != 1 || s.Retried != 0 || asked.Load() != 1 {
 		t.Errorf("%d fetched, errors %v, %d retried, asked %d times", s.Fetched, s.Errors, s.Retried, asked.Load())
 	}
 }

@@ -392,7 +392,7 @@ func (v *visit) explainCut(a *answer, rec *storage.Record) {
 	case a.err != nil:
 		rec.Error, rec.ErrorClass = a.err.Error(), classify(a.err).class
 	case rec.Truncated && rec.Error == "":
-		rec.Error, rec.ErrorClass = fmt.Sprintf("body cut at %d bytes", v.cfg.MaxBody), classBody
+		rec.Error, rec.ErrorClass = fmt.Sprintf("body cut at %d bytes", v.cfg.MaxBody), storage.ErrorClassLimit
 	}
 }
 

@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// ErrorClassLimit is the [Record.ErrorClass] of a body that a limit on its size has cut.
+const ErrorClassLimit = "limit"
+
 // Record is the outcome of fetching one URL.
 //
 // Its zero value is not a valid record: a URL is required. Every other field
@@ -78,7 +81,8 @@ type Record struct {
 	// Error is "" or why there was no response or no whole one, or what the
 	// handler said.
 	Error string
-	// ErrorClass is the kind of Error in a word, such as "dns" or "timeout".
+	// ErrorClass is the kind of Error in a word, such as "dns" or "timeout";
+	// [ErrorClassLimit] is one.
 	ErrorClass string
 
 	// Change is what a revisit found, compared with what was known of URL before.

@@ -61,7 +61,7 @@ func truncated(r *storage.Record, body []byte) string {
 	switch {
 	case r.Truncated && r.ErrorClass == "timeout":
 		return TruncatedTime
-	case r.Truncated && strings.HasPrefix(r.Error, "body cut at"):
+	case r.Truncated && r.ErrorClass == storage.ErrorClassLimit:
 		return TruncatedLength
 	case r.Truncated, body == nil && (r.WireBytes > 0 || r.Bytes > 0):
 		return TruncatedUnspecified

@@ -189,7 +189,7 @@ func TestTruncated(t *testing.T) {
 		"":            {WireBytes: 5, Body: []byte("12345")},
 		"time":        {Truncated: true, ErrorClass: "timeout", Body: []byte("1")},
 		"unspecified": {Truncated: true, ErrorClass: "body", Body: []byte("1")},
-		"length":      {Truncated: true, ErrorClass: "body", Error: "body cut at 1 bytes", Body: []byte("1")},
+		"length":      {Truncated: true, ErrorClass: storage.ErrorClassLimit, Error: "body cut at 1 bytes", Body: []byte("1")},
 	} {
 		if got := truncated(r, r.Body); got != want {
 			t.Errorf("%+v: %q, want %q", r, got, want)
