@@ -43,6 +43,7 @@
 //	kind          how the URL was found, if not by an anchor: sitemap, listed, image, …
 //	rel           relations of the link that led to it, such as nofollow
 //	robots        what the page asks of robots, such as noindex
+//	change        what a revisit found: new, changed, unchanged or gone
 //
 // One more is there for the asking: head, the response head as received.
 //

@@ -53,7 +53,8 @@
 // # Truncation
 //
 // WARC-Truncated is length for a body that a limit has cut, time for one that took
-// too long, disconnect for one whose connection was lost, unspecified else.
+// too long, disconnect for one whose connection was lost, unspecified else. An export
+// never tells disconnect, as a store does not know it from other ways to be cut short.
 //
 // # Files
 //
