@@ -84,7 +84,7 @@ func (c *checker) archive(name string) (err error) {
 		return err
 	}
 	defer file.Close()
-	lines := newSorter("")
+	lines := newSorter("", "")
 	defer func() { err = errors.Join(err, lines.close()) }()
 	bad := func(err error) { c.problem(name, err) }
 	v := newVerifier(bad)

@@ -53,7 +53,7 @@ func Export(ctx context.Context, w io.Writer, s storage.Store, opts ExportOption
 		opts.Dedup = DefaultDedup
 	}
 	ww.seen = newDedup(opts.Dedup)
-	lines := newSorter("")
+	lines := newSorter("", "")
 	defer func() { err = errors.Join(err, lines.close()) }()
 	if opts.Index != nil {
 		ww.index = func(e *Entry) error { return lines.add(e.Append(nil)) }

@@ -250,7 +250,7 @@ func (f *Files) begin() error {
 	if f.opts.Uncompressed {
 		extension = ".warc"
 	}
-	stamp := f.opts.Now().UTC().Format("20060102150405")
+	stamp := f.opts.Now().UTC().Format(stampLayout)
 	for {
 		f.number++
 		name := fmt.Sprintf("%s-%s-%05d-%s%s", f.opts.Prefix, stamp, f.number, f.opts.Host, extension)
@@ -265,7 +265,7 @@ func (f *Files) begin() error {
 		if err != nil {
 			return err
 		}
-		f.part = &part{file: file, path: path + openSuffix, name: name, index: newSorter(f.dir)}
+		f.part = &part{file: file, path: path + openSuffix, name: name, index: newSorter(f.dir, name)}
 		if f.wrap != nil {
 			f.part.file = f.wrap(file)
 		}
@@ -283,6 +283,18 @@ func (f *Files) begin() error {
 	}
 }
 
+// stampLayout is the form of the time in the names of archives.
+const stampLayout = "20060102150405"
+
+// owns reports whether name begins as those of f's archives do: with the prefix and
+// the time, so that they are told from those of another Files whose longer prefix
+// begins alike.
+func (f *Files) owns(name string) bool {
+	rest, found := strings.CutPrefix(name, f.opts.Prefix+"-")
+	stamp, _, more := strings.Cut(rest, "-")
+	return found && more && len(stamp) == len(stampLayout) && strings.Trim(stamp, "0123456789") == ""
+}
+
 // mend completes the archives that were left open, and removes what else a killed
 // process has left.
 func (f *Files) mend() error {
@@ -290,14 +302,13 @@ func (f *Files) mend() error {
 	if err != nil {
 		return fmt.Errorf("warc: %w", err)
 	}
-	run := strings.TrimSuffix(runName, "*")
 	for _, e := range entries {
 		name := e.Name()
 		path := filepath.Join(f.dir, name)
 		switch {
-		case strings.HasPrefix(name, run):
+		case strings.HasPrefix(name, runPrefix) && f.owns(strings.TrimPrefix(name, runPrefix)):
 			err = os.Remove(path)
-		case !strings.HasPrefix(name, f.opts.Prefix+"-"):
+		case !f.owns(name):
 			continue
 		case strings.HasSuffix(name, indexSuffix+openSuffix):
 			err = os.Remove(path)
@@ -318,13 +329,16 @@ var errEnough = errors.New("enough")
 
 // recall fills the memory of payloads from the indexes of the newest archives.
 func (f *Files) recall() error {
-	names, err := filepath.Glob(filepath.Join(globbed(f.dir), globbed(f.opts.Prefix)+"-*"+indexSuffix))
+	entries, err := os.ReadDir(f.dir) // by time and number
 	if err != nil {
 		return fmt.Errorf("warc: %w", err)
 	}
-	slices.Sort(names) // by time and number
-	for _, name := range slices.Backward(names) {
-		err := readLines(name, func(line []byte) error {
+	for _, entry := range slices.Backward(entries) {
+		name := entry.Name()
+		if !f.owns(name) || !strings.HasSuffix(name, indexSuffix) {
+			continue
+		}
+		err := readLines(filepath.Join(f.dir, name), func(line []byte) error {
 			if f.seen.cache.Len() >= f.opts.Dedup {
 				return errEnough
 			}
@@ -342,9 +356,4 @@ func (f *Files) recall() error {
 		}
 	}
 	return nil
-}
-
-// globbed quotes what has a meaning in patterns.
-func globbed(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(s)
 }

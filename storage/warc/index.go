@@ -39,7 +39,7 @@ func Index(ctx context.Context, w io.Writer, dir string) (n int64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("warc: %w", err)
 	}
-	lines := newSorter("")
+	lines := newSorter("", "")
 	defer func() { err = errors.Join(err, lines.close()) }()
 	add := func(line []byte) error {
 		n++

@@ -138,7 +138,7 @@ func TestSorter(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, n := range []int{0, 1, 10, 5000, 50_000} {
 		dir := t.TempDir()
-		s := newSorter(dir)
+		s := newSorter(dir, "")
 		s.limit = 10_000
 		var want []string
 		for range n {

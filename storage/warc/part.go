@@ -168,9 +168,10 @@ func indexOf(path string, v *verifier) (lines *sorter, size int64, err error) {
 		return nil, 0, err
 	}
 	defer file.Close()
-	lines = newSorter(filepath.Dir(path))
+	name := strings.TrimSuffix(filepath.Base(path), openSuffix)
+	lines = newSorter(filepath.Dir(path), name)
 	var line []byte
-	size, _, err = walk(file, strings.TrimSuffix(filepath.Base(path), openSuffix), v, func(e *Entry) error {
+	size, _, err = walk(file, name, v, func(e *Entry) error {
 		line = e.Append(line[:0])
 		return lines.add(line)
 	})

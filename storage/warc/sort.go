@@ -21,6 +21,7 @@ const (
 // goroutines at once.
 type sorter struct {
 	dir   string // for temporary files; "": the system's
+	name  string // of the archive, for the names of those
 	limit int    // of bytes in memory
 
 	text  []byte
@@ -28,10 +29,12 @@ type sorter struct {
 	runs  []string // names of files of sorted lines
 }
 
-func newSorter(dir string) *sorter { return &sorter{dir: dir, limit: sortedBytes} }
+func newSorter(dir, name string) *sorter {
+	return &sorter{dir: dir, name: name, limit: sortedBytes}
+}
 
-// runName is the pattern of names of temporary files.
-const runName = ".cdxj-run-*"
+// runPrefix begins the names of temporary files, which go on with that of the archive.
+const runPrefix = ".cdxj-run-"
 
 // add adds a line, which ends with a line feed.
 func (s *sorter) add(line []byte) error {
@@ -59,7 +62,7 @@ func (s *sorter) spill() error {
 }
 
 func (s *sorter) newRun(fill func(*bufio.Writer) error) (err error) {
-	file, err := os.CreateTemp(s.dir, runName)
+	file, err := os.CreateTemp(s.dir, runPrefix+s.name+"-*")
 	if err != nil {
 		return err
 	}

@@ -390,7 +390,7 @@ func checkIndex(t *testing.T, dir, name string) int {
 		}
 	}
 	// What the archive itself tells is the same.
-	lines2 := newSorter(t.TempDir())
+	lines2 := newSorter(t.TempDir(), "")
 	if _, err := scan(bytes.NewReader(archive), name, func(e *Entry) error { return lines2.add(e.Append(nil)) }); err != nil {
 		t.Fatal(err)
 	}
@@ -447,7 +447,9 @@ func TestMend(t *testing.T) {
 func testMendFile(t *testing.T, open, whole []byte) {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"crawl-x.warc" + openSuffix, "other-x.warc" + openSuffix, "crawl-x.cdxj" + openSuffix, ".cdxj-run-1"} {
+	const own, other = "crawl-20240301100000-00001-x", "crawl-news-20240301100000-00001-x"
+	others := []string{runPrefix + other + "-1", other + ".cdxj" + openSuffix, other + ".warc" + openSuffix}
+	for _, name := range append([]string{own + ".warc" + openSuffix, own + ".cdxj" + openSuffix, runPrefix + own + ".warc-1"}, others...) {
 		if err := os.WriteFile(filepath.Join(dir, name), open, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -455,14 +457,55 @@ func testMendFile(t *testing.T, open, whole []byte) {
 	if _, err := OpenFiles(dir, FilesOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"crawl-x.cdxj", "crawl-x.warc", "other-x.warc" + openSuffix}
-	if len(whole) == 0 {
-		want = want[2:]
-	} else if got, err := os.ReadFile(filepath.Join(dir, "crawl-x.warc")); err != nil || !bytes.Equal(got, whole) {
+	want := others
+	if len(whole) > 0 {
+		want = append([]string{own + ".cdxj", own + ".warc"}, others...)
+		slices.Sort(want)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, own+".warc")); len(whole) > 0 && (err != nil || !bytes.Equal(got, whole)) {
 		t.Errorf("%d of %d bytes are left, want %d, %v", len(got), len(open), len(whole), err)
 	}
 	if got := archives(t, dir); !slices.Equal(got, want) {
 		t.Errorf("%d bytes became %v, want %v", len(open), got, want)
+	}
+}
+
+// TestPrefixOfPrefix has two Files in one directory, of which one's prefix begins with the other's.
+func TestPrefixOfPrefix(t *testing.T) {
+	dir := t.TempDir()
+	open := func(prefix string) *Files {
+		files, err := OpenFiles(dir, FilesOptions{Prefix: prefix, Host: "here"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return files
+	}
+	write := func(files *Files, i int) {
+		x := &Exchange{URL: fmt.Sprint("http://a/", i), Date: now(), Head: []byte("HTTP/1.1 200 OK\r\n\r\n"), Body: []byte("same")}
+		if err := errors.Join(files.Write(x), files.Sync()); err != nil {
+			t.Error(err)
+		}
+	}
+	long := open("crawl-news")
+	write(long, 1)
+	short := open("crawl")
+	write(short, 2)
+	write(long, 3)
+	if err := errors.Join(short.Close(), long.Close()); err != nil {
+		t.Error(err)
+	}
+	if err := Check(t.Context(), dir); err != nil {
+		t.Error(err)
+	}
+	names := archives(t, dir)
+	if len(names) != 4 {
+		t.Errorf("files %v", names)
+	}
+	if short = open("crawl"); short.seen.cache.Len() != 1 {
+		t.Errorf("%d payloads are known", short.seen.cache.Len())
+	}
+	if err := short.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
