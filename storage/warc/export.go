@@ -43,7 +43,8 @@ type ExportOptions struct {
 
 // Export writes the responses of s to w as one archive and returns how many it
 // wrote. Memory does not grow with the store: one body at a time is held. When
-// w tells its name, as an *os.File does, the archive names itself.
+// w tells its name, as an *os.File does, the archive names itself. URLs are written
+// without the user and password that they may have.
 func Export(ctx context.Context, w io.Writer, s storage.Store, opts ExportOptions) (n int, err error) {
 	ww, err := NewWriter(w, opts.Options)
 	if err != nil {

@@ -69,10 +69,28 @@ func truncated(r *storage.Record, body []byte) string {
 	return ""
 }
 
+// withoutUser returns url without the user and password that it may have before its
+// host: an archive is given to others.
+func withoutUser(url string) string {
+	scheme, rest, found := strings.Cut(url, "://")
+	if !found {
+		return url
+	}
+	authority := rest
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		authority = rest[:end]
+	}
+	at := strings.LastIndexByte(authority, '@')
+	if at < 0 {
+		return url
+	}
+	return scheme + "://" + rest[at+1:]
+}
+
 // fromRecord is the exchange that r tells of, as far as a storage knows it.
 func fromRecord(r *storage.Record, body []byte) *Exchange {
 	return &Exchange{
-		URL: r.URL, Date: r.FetchedAt, Head: responseHead(r, len(body)), Body: body,
+		URL: withoutUser(r.URL), Date: r.FetchedAt, Head: responseHead(r, len(body)), Body: body,
 		Truncated: truncated(r, body), Metadata: metadata(r), serial: r.Seq,
 	}
 }
@@ -86,13 +104,13 @@ func metadata(r *storage.Record) []Field {
 const maxHops = 50
 
 // FetchMetadata is the usual content of a metadata record: via, the page where the
-// URL was found, if it is not ""; hopsFromSeed, an L for every link and an R for
+// URL was found, if it is not "", without a user and password; hopsFromSeed, an L for every link and an R for
 // every redirect after the last of them, the first ones of many as "12+";
 // fetchTimeMs; and error, why there was no response or no whole one, if it is not "".
 func FetchMetadata(via string, links, redirects int, took time.Duration, problem string) []Field {
 	var list []Field
 	if via != "" {
-		list = append(list, Field{"via", uri(via)})
+		list = append(list, Field{"via", uri(withoutUser(via))})
 	}
 	if links+redirects > 0 {
 		redirects = min(redirects, maxHops)

@@ -258,6 +258,32 @@ func TestExport(t *testing.T) {
 	}
 }
 
+// TestExportWithoutUser: no password of a seed's URL gets into an archive.
+func TestExportWithoutUser(t *testing.T) {
+	s := memstore.New()
+	if err := s.Append(t.Context(), []*storage.Record{
+		{URL: "http://bob:p@ss@h.example/a@b", Status: 200, FetchedAt: now(), Referrer: "http://bob:p@ss@h.example?@"},
+		{URL: "http://bob:p@ss@h.example#@", Status: 200, FetchedAt: now(), Referrer: "http://h.example/x@y"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var out, index bytes.Buffer
+	if _, err := Export(t.Context(), &out, s, ExportOptions{Options: Options{Uncompressed: true}, Requests: true, Index: &index}); err != nil {
+		t.Fatal(err)
+	}
+	text := out.String() + index.String()
+	if strings.Contains(text, "bob") || strings.Contains(text, "p@ss") {
+		t.Error(text)
+	}
+	for _, want := range []string{
+		"WARC-Target-URI: http://h.example/a@b\r\n", "WARC-Target-URI: http://h.example#@\r\n", "via: http://h.example?@\r\n", "via: http://h.example/x@y\r\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in %s", want, text)
+		}
+	}
+}
+
 type failing struct{}
 
 var errFull = errors.New("disk full")
