@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/orbweaver/orbweaver/storage"
@@ -133,25 +134,58 @@ func (w *bodyWriter) open() (after uint64, err error) {
 	return after, nil
 }
 
-// begin makes the manifest in a directory that is empty.
+// begin makes the manifest, which appears with its head, in a directory that is empty.
 func (w *bodyWriter) begin(head []byte) error {
 	dir, err := w.root.Open(".")
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	names, err := dir.Readdirnames(1)
+	names, err := dir.Readdirnames(2) // one may be of the manifest itself
 	if err = errors.Join(ignoreEOF(err), dir.Close()); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
+	names = slices.DeleteFunc(names, func(name string) bool { return name == manifestName+partSuffix })
 	if len(names) > 0 {
 		return fmt.Errorf("%w, such as %s", ErrDirectory, names[0])
 	}
-	if w.manifest, err = w.root.OpenFile(manifestName, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666); err != nil {
+	file, err := w.create(manifestName)
+	if err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	w.lines = bufio.NewWriterSize(w.manifest, bufferSize)
-	_, err = w.lines.Write(head)
-	return err
+	if _, err = file.Write(head); err == nil {
+		err = file.Sync()
+	}
+	if err == nil {
+		err = w.root.Rename(manifestName+partSuffix, manifestName)
+	}
+	if err == nil {
+		err = w.syncFolder(".")
+	}
+	if err != nil {
+		return fmt.Errorf("export: %w", errors.Join(err, file.Close()))
+	}
+	w.manifest, w.lines = file, bufio.NewWriterSize(file, bufferSize)
+	return nil
+}
+
+// partSuffix marks a file that is being written.
+const partSuffix = ".part"
+
+// create makes the file that is to become name.
+func (w *bodyWriter) create(name string) (*os.File, error) {
+	part := name + partSuffix
+	if err := w.root.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return w.root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+}
+
+func (w *bodyWriter) syncFolder(name string) error {
+	folder, err := w.root.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 func ignoreEOF(err error) error {
@@ -259,19 +293,15 @@ func (w *bodyWriter) writeFile(name string, body []byte) error {
 	if same, err := w.has(name, body); same || err != nil {
 		return err
 	}
-	part := name + ".part"
-	if err := w.root.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	file, err := w.root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	file, err := w.create(name)
 	if err != nil {
 		return err
 	}
 	_, err = file.Write(body)
 	if err = errors.Join(err, file.Close()); err != nil {
-		return errors.Join(err, w.root.Remove(part))
+		return errors.Join(err, w.root.Remove(name+partSuffix))
 	}
-	return w.root.Rename(part, name)
+	return w.root.Rename(name+partSuffix, name)
 }
 
 // has reports whether there is a file with that body; another one is refused.

@@ -174,6 +174,50 @@ func TestBodiesResume(t *testing.T) {
 	}
 }
 
+// killed is a store whose reader is killed before it gets a record behind the first few.
+type killed struct {
+	storage.Store
+	after int
+}
+
+func (k killed) Records(ctx context.Context, after uint64) iter.Seq2[*storage.Record, error] {
+	return func(yield func(*storage.Record, error) bool) {
+		n := 0
+		for r, err := range k.Store.Records(ctx, after) {
+			if n++; n > k.after {
+				panic("killed")
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+// TestBodiesKilledEarly: a directory with the first few bodies, or with the start of a manifest alone, is gone on with.
+func TestBodiesKilledEarly(t *testing.T) {
+	s := bodyStore(t)
+	for after := range 4 {
+		dir := t.TempDir()
+		if after == 3 {
+			if err := os.WriteFile(filepath.Join(dir, "manifest.jsonl.part"), []byte(`{"mani`), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		func() {
+			defer func() { _ = recover() }()
+			_, err := export.Bodies(t.Context(), dir, killed{s, after}, export.BodyOptions{})
+			t.Error("not killed", err)
+		}()
+		if _, err := export.Bodies(t.Context(), dir, s, export.BodyOptions{}); err != nil {
+			t.Errorf("killed after %d: %v", after, err)
+		}
+		if got := tree(t, dir); len(got) != 6 || strings.Count(got["manifest.jsonl"], "\n") != 6 {
+			t.Errorf("killed after %d: %v", after, got)
+		}
+	}
+}
+
 func TestBodiesRefuse(t *testing.T) {
 	s := bodyStore(t)
 	outside := filepath.Join(t.TempDir(), "outside")
