@@ -13,6 +13,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/orbweaver/orbweaver/storage"
 )
@@ -31,7 +32,8 @@ type BodyOptions struct {
 	// Damaged is told of each record that cannot be read, or whose body cannot, with an
 	// error that is [storage.ErrCorrupt]; no file is written of it, and the others are.
 	// The record has nothing but its Seq, if that is all that can be read of it. nil:
-	// the first of them ends it all with its error.
+	// the first of them ends it all with its error. Those that an earlier Bodies found
+	// are in the manifest, as lines without a file, and told again.
 	Damaged func(r *storage.Record, err error)
 }
 
@@ -49,17 +51,29 @@ const manifestKind = "orbweaver bodies"
 
 // manifestLine tells of a body.
 type manifestLine struct {
-	Seq         uint64 `json:"seq"`
-	URL         string `json:"url"`
-	File        string `json:"file"`
-	Bytes       int    `json:"bytes"`
-	Status      int    `json:"status"`
-	ContentType string `json:"content_type"`
-	Charset     string `json:"charset,omitempty"`
-	Encoding    string `json:"encoding,omitempty"` // of the file
-	Truncated   bool   `json:"truncated,omitempty"`
-	Error       string `json:"error,omitempty"` // why it could not be decoded
+	Seq         uint64    `json:"seq"`
+	URL         string    `json:"url"`
+	File        string    `json:"file,omitempty"` // "": it is damaged, as Error says
+	Bytes       int       `json:"bytes"`
+	Status      int       `json:"status"`
+	ContentType string    `json:"content_type"`
+	Charset     string    `json:"charset,omitempty"`
+	Encoding    string    `json:"encoding,omitempty"` // of the file
+	FetchedAt   time.Time `json:"fetched_at"`         // zero in lines of earlier versions
+	Truncated   bool      `json:"truncated,omitempty"`
+	Error       string    `json:"error,omitempty"` // why it could not be decoded, or read
 }
+
+// damage is what is told of a line without a file, each time.
+func (l *manifestLine) damage() (*storage.Record, error) {
+	return &storage.Record{Seq: l.Seq, URL: l.URL, FetchedAt: l.FetchedAt}, damage(l.Error)
+}
+
+// damage is an error of which a manifest told. It is a [storage.ErrCorrupt].
+type damage string
+
+func (d damage) Error() string        { return string(d) }
+func (d damage) Is(target error) bool { return target == storage.ErrCorrupt }
 
 // ErrDirectory is why Bodies refuses a directory.
 var ErrDirectory = errors.New("export: the directory holds something else than these bodies")
@@ -69,9 +83,11 @@ var ErrDirectory = errors.New("export: the directory holds something else than t
 // the record's Seq and the media type; HOST has none but letters, digits, dots, dashes
 // and underscores. dir/manifest.jsonl tells of each file, an object a line.
 //
-// A directory must be empty, or have been written by Bodies with the same options:
-// then only the bodies that it does not have yet are written, also after a crash.
-// Anything else is refused with an error that is [ErrDirectory], and no file that is
+// A directory must be empty, or have been written by Bodies with the same options out
+// of the same store, which has to have the record of the manifest's last line:
+// then only the bodies that it does not have yet are written, also if the process was
+// killed. After a power failure, files that were written shortly before may be empty:
+// only the manifest is synced, and that in the end. Anything else is refused with an error that is [ErrDirectory], and no file that is
 // there is changed; nothing is written outside of dir, whatever links are in it. One
 // body at a time is held in memory. One Bodies at a time may write to a directory.
 func Bodies(ctx context.Context, dir string, s storage.Store, opts BodyOptions) (n int, err error) {
@@ -84,11 +100,11 @@ func Bodies(ctx context.Context, dir string, s storage.Store, opts BodyOptions) 
 	}
 	defer root.Close()
 	w := &bodyWriter{root: root, opts: opts, hosts: map[string]bool{}}
-	after, err := w.open()
+	last, err := w.open(ctx, s)
 	if err != nil {
 		return 0, err
 	}
-	n, err = w.writeAll(ctx, s, after)
+	n, err = w.writeAll(ctx, s, last.Seq)
 	if err = errors.Join(err, w.close()); err != nil {
 		return n, fmt.Errorf("export: %w", err)
 	}
@@ -106,21 +122,24 @@ type bodyWriter struct {
 // maxHosts bounds the folders that are remembered to be there.
 const maxHosts = 10_000
 
-// open opens the manifest behind its last whole line, and returns the Seq in it.
-func (w *bodyWriter) open() (after uint64, err error) {
+// open opens the manifest behind its last whole line, and returns that.
+func (w *bodyWriter) open(ctx context.Context, s storage.Store) (last manifestLine, err error) {
 	head, err := json.Marshal(manifestHead{manifestKind, w.opts.Decode != nil, w.opts.Where.String()})
 	if err != nil {
-		return 0, fmt.Errorf("export: %w", err)
+		return last, fmt.Errorf("export: %w", err)
 	}
 	head = append(head, '\n')
 	file, err := w.root.OpenFile(manifestName, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, w.begin(head)
+		return last, w.begin(head)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("export: %w", err)
+		return last, fmt.Errorf("export: %w", err)
 	}
-	size, after, err := readManifest(file, head)
+	size, last, err := w.readManifest(file, head)
+	if err == nil {
+		err = checkSource(ctx, s, last)
+	}
 	if err == nil {
 		err = file.Truncate(size)
 	}
@@ -128,10 +147,31 @@ func (w *bodyWriter) open() (after uint64, err error) {
 		_, err = file.Seek(size, io.SeekStart)
 	}
 	if err != nil {
-		return 0, errors.Join(err, file.Close())
+		return last, errors.Join(err, file.Close())
 	}
 	w.manifest, w.lines = file, bufio.NewWriterSize(file, bufferSize)
-	return after, nil
+	return last, nil
+}
+
+// checkSource refuses a store that is not the one of which the last line of a manifest
+// tells, or has not got that far.
+func checkSource(ctx context.Context, s storage.Store, last manifestLine) error {
+	if last.Seq == 0 {
+		return nil
+	}
+	for r, err := range s.Records(ctx, last.Seq-1) {
+		switch {
+		case errors.Is(err, storage.ErrCorrupt):
+			return nil // nobody can tell
+		case err != nil:
+			return fmt.Errorf("export: %w", err)
+		case r.Seq == last.Seq && r.URL == last.URL && (last.FetchedAt.IsZero() || r.FetchedAt.Equal(last.FetchedAt)):
+			return nil
+		}
+		break
+	}
+	return fmt.Errorf("%w: %s tells of another job, whose page %d is %s of %s",
+		ErrDirectory, manifestName, last.Seq, last.URL, last.FetchedAt.Format(time.RFC3339))
 }
 
 // begin makes the manifest, which appears with its head, in a directory that is empty.
@@ -195,30 +235,33 @@ func ignoreEOF(err error) error {
 	return err
 }
 
-// readManifest returns the size of the whole lines of a manifest and the Seq of the
-// last one. A manifest must begin with head.
-func readManifest(r io.Reader, head []byte) (size int64, after uint64, err error) {
+// readManifest returns the size of the whole lines of a manifest and the last one, and
+// tells of the damage in it. A manifest must begin with head.
+func (w *bodyWriter) readManifest(r io.Reader, head []byte) (size int64, last manifestLine, err error) {
 	lines := bufio.NewReaderSize(r, bufferSize)
 	for first := true; ; first = false {
 		line, err := lines.ReadBytes('\n')
 		if errors.Is(err, io.EOF) && !first {
-			return size, after, nil
+			return size, last, nil
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
-			return 0, 0, fmt.Errorf("export: %w", err)
+			return 0, last, fmt.Errorf("export: %w", err)
 		}
 		if first {
 			if !bytes.Equal(line, head) {
-				return 0, 0, fmt.Errorf("%w: %s begins with %.200q, not with %q", ErrDirectory, manifestName, line, head)
+				return 0, last, fmt.Errorf("%w: %s begins with %.200q, not with %q", ErrDirectory, manifestName, line, head)
 			}
 			size = int64(len(line))
 			continue
 		}
-		var told manifestLine
-		if err := json.Unmarshal(line, &told); err != nil {
-			return 0, 0, fmt.Errorf("%w: %s: %w", ErrDirectory, manifestName, err)
+		last = manifestLine{}
+		if err := json.Unmarshal(line, &last); err != nil {
+			return 0, last, fmt.Errorf("%w: %s: %w", ErrDirectory, manifestName, err)
 		}
-		size, after = size+int64(len(line)), max(after, told.Seq)
+		size += int64(len(line))
+		if last.File == "" && w.opts.Damaged != nil {
+			w.opts.Damaged(last.damage())
+		}
 	}
 }
 
@@ -227,7 +270,11 @@ func (w *bodyWriter) close() error {
 }
 
 func (w *bodyWriter) writeAll(ctx context.Context, s storage.Store, after uint64) (n int, err error) {
-	for r, err := range storage.Salvage(ctx, s, after, w.opts.Damaged) {
+	damaged := w.damaged
+	if w.opts.Damaged == nil {
+		damaged = nil
+	}
+	for r, err := range storage.Salvage(ctx, s, after, damaged) {
 		if err != nil {
 			return n, err
 		}
@@ -238,8 +285,8 @@ func (w *bodyWriter) writeAll(ctx context.Context, s storage.Store, after uint64
 		if errors.Is(err, storage.ErrNotFound) {
 			continue
 		}
-		if w.opts.Damaged != nil && errors.Is(err, storage.ErrCorrupt) {
-			w.opts.Damaged(r, err)
+		if damaged != nil && errors.Is(err, storage.ErrCorrupt) {
+			damaged(r, err)
 			continue
 		}
 		if err != nil {
@@ -256,7 +303,8 @@ func (w *bodyWriter) writeAll(ctx context.Context, s storage.Store, after uint64
 // write writes a body and then the line about it.
 func (w *bodyWriter) write(r *storage.Record, body []byte) error {
 	line := manifestLine{
-		Seq: r.Seq, URL: r.URL, Status: r.Status, ContentType: r.ContentType, Charset: r.Charset, Encoding: r.Encoding, Truncated: r.Truncated,
+		Seq: r.Seq, URL: r.URL, Status: r.Status, ContentType: r.ContentType, Charset: r.Charset, Encoding: r.Encoding,
+		FetchedAt: r.FetchedAt, Truncated: r.Truncated,
 	}
 	if w.opts.Decode != nil && r.Encoding != "" {
 		decoded, err := w.opts.Decode(body, r.Encoding)
@@ -279,6 +327,17 @@ func (w *bodyWriter) write(r *storage.Record, body []byte) error {
 	if err := w.writeFile(line.File, body); err != nil {
 		return err
 	}
+	return w.tell(&line)
+}
+
+// damaged notes what cannot be read, and tells of it.
+func (w *bodyWriter) damaged(r *storage.Record, err error) {
+	_ = w.tell(&manifestLine{Seq: r.Seq, URL: r.URL, FetchedAt: r.FetchedAt, Error: err.Error()}) // Flush returns the error, too
+	w.opts.Damaged(r, err)
+}
+
+// tell adds a line to the manifest.
+func (w *bodyWriter) tell(line *manifestLine) error {
 	text, err := json.Marshal(line)
 	if err != nil {
 		return err

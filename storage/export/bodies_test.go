@@ -13,8 +13,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
@@ -268,6 +270,36 @@ func TestBodiesRefuse(t *testing.T) {
 	}
 }
 
+// TestBodiesOfAnotherJob are not mixed with those of the first.
+func TestBodiesOfAnotherJob(t *testing.T) {
+	record := func(url string, second int) *storage.Record {
+		return &storage.Record{URL: url, Host: "h", FetchedAt: time.Date(2026, 5, 1, 12, 0, second, 0, time.UTC), Body: []byte(url)}
+	}
+	first := []*storage.Record{record("http://h/1", 1), record("http://h/2", 2)}
+	more := append(slices.Clone(first), record("http://h/3", 3))
+	dir := t.TempDir()
+	if n, err := export.Bodies(t.Context(), dir, storeOf(t, first...), export.BodyOptions{}); n != 2 || err != nil {
+		t.Fatal(n, err)
+	}
+	before := tree(t, dir)
+	for name, recs := range map[string][]*storage.Record{
+		"other URLs":       {record("http://h/1", 1), record("http://h/other", 2), record("http://h/3", 3)},
+		"crawled anew":     {record("http://h/1", 1), record("http://h/2", 20), record("http://h/3", 3)},
+		"not yet that far": {record("http://h/1", 1)},
+		"empty":            nil,
+	} {
+		if n, err := export.Bodies(t.Context(), dir, storeOf(t, recs...), export.BodyOptions{}); n != 0 || !errors.Is(err, export.ErrDirectory) {
+			t.Errorf("%s: wrote %d, %v", name, n, err)
+		}
+		if diff := cmp.Diff(before, tree(t, dir)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+	if n, err := export.Bodies(t.Context(), dir, storeOf(t, more...), export.BodyOptions{}); n != 1 || err != nil {
+		t.Error(n, err)
+	}
+}
+
 // endless is a store of many records that are made as they are read.
 type endless struct {
 	storage.Store
@@ -339,6 +371,37 @@ func TestDamagedBody(t *testing.T) {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
+}
+
+// TestDamageIsRemembered: whoever goes on in a directory is told again of what was damaged.
+func TestDamageIsRemembered(t *testing.T) {
+	dir, s := t.TempDir(), rotten(t, []uint64{2}, damageable()...)
+	var first []string
+	for run, wrote := range []int{3, 0, 0} {
+		var told []string
+		n, err := export.Bodies(t.Context(), dir, spoiled{s, 4}, export.BodyOptions{Damaged: func(r *storage.Record, err error) {
+			if !errors.Is(err, storage.ErrCorrupt) {
+				t.Errorf("run %d: %v", run, err)
+			}
+			told = append(told, fmt.Sprint(r.Seq, " ", r.URL, " ", err))
+		}})
+		if n != wrote || err != nil {
+			t.Errorf("run %d: wrote %d, %v", run, n, err)
+		}
+		if run == 0 {
+			first = told
+		}
+		if diff := cmp.Diff(first, told); diff != "" || len(told) != 2 {
+			t.Errorf("run %d: told of %q, %s", run, told, diff)
+		}
+	}
+}
+
+func damageable() (recs []*storage.Record) {
+	for i := range 5 {
+		recs = append(recs, &storage.Record{URL: fmt.Sprint("http://a.org/", i), Host: "a.org", Title: "a title", Body: []byte("a body")})
+	}
+	return recs
 }
 
 // rotten is a store whose records of those Seqs cannot be read.
