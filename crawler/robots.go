@@ -141,14 +141,19 @@ func newRobotsCache(j *Job) *robotsCache {
 // get returns the entry of an origin, expired or not; nil if there is none. It
 // has no Body.
 func (c *robotsCache) get(origin string) (*robotsEntry, error) {
-	e, ok := c.cache.Get(origin)
-	if !ok {
-		var err error
-		if e, err = c.job.robotsOf(origin); err != nil || e == nil {
-			return nil, err
-		}
-		c.add(e)
+	if e, ok := c.cache.Get(origin); ok {
+		return e, nil
 	}
+	e, err := c.job.robotsOf(origin)
+	if err != nil || e == nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if newer, ok := c.cache.Peek(origin); ok { // somebody has added it, or noted something in it, meanwhile
+		return newer, nil
+	}
+	c.replace(e)
 	return e, nil
 }
 
