@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -102,15 +103,23 @@ func start(t *testing.T, debian, address, program string, args ...string) *os.Pr
 	}
 }
 
-// freeAddress returns an address of loopback that nobody uses.
+// freeAddress returns an address of loopback that nobody uses. Its port is below those that Linux gives to whoever asks for
+// any, or one of those might have it by the time a program listens there.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+mathrand.IntN(12_000)))
+		if err != nil {
+			continue
+		}
+		address := l.Addr().String()
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return address
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // folder returns one that other users can reach, as programs give up root.
