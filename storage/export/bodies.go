@@ -64,16 +64,16 @@ type manifestLine struct {
 	Error       string    `json:"error,omitempty"` // why it could not be decoded, or read
 }
 
-// damage is what is told of a line without a file, each time.
-func (l *manifestLine) damage() (*storage.Record, error) {
-	return &storage.Record{Seq: l.Seq, URL: l.URL, FetchedAt: l.FetchedAt}, damage(l.Error)
+// damaged is what is told of a line without a file, each time.
+func (l *manifestLine) damaged() (*storage.Record, error) {
+	return &storage.Record{Seq: l.Seq, URL: l.URL, FetchedAt: l.FetchedAt}, notedDamage(l.Error)
 }
 
-// damage is an error of which a manifest told. It is a [storage.ErrCorrupt].
-type damage string
+// notedDamage is an error that a manifest tells of. It is a [storage.ErrCorrupt].
+type notedDamage string
 
-func (d damage) Error() string        { return string(d) }
-func (d damage) Is(target error) bool { return target == storage.ErrCorrupt }
+func (d notedDamage) Error() string        { return string(d) }
+func (d notedDamage) Is(target error) bool { return target == storage.ErrCorrupt }
 
 // ErrDirectory is why Bodies refuses a directory.
 var ErrDirectory = errors.New("export: the directory holds something else than these bodies")
@@ -84,12 +84,13 @@ var ErrDirectory = errors.New("export: the directory holds something else than t
 // and underscores. dir/manifest.jsonl tells of each file, an object a line.
 //
 // A directory must be empty, or have been written by Bodies with the same options out
-// of the same store, which has to have the record of the manifest's last line:
-// then only the bodies that it does not have yet are written, also if the process was
+// of the same store, which has to have the record of the manifest's last line: then
+// only the bodies that it does not have yet are written, also if the process was
 // killed. After a power failure, files that were written shortly before may be empty:
-// only the manifest is synced, and that in the end. Anything else is refused with an error that is [ErrDirectory], and no file that is
-// there is changed; nothing is written outside of dir, whatever links are in it. One
-// body at a time is held in memory. One Bodies at a time may write to a directory.
+// only the manifest is synced, and that in the end. Anything else is refused with an
+// error that is [ErrDirectory], and no file that is there is changed; nothing is
+// written outside of dir, whatever links are in it. One body at a time is held in
+// memory. One Bodies at a time may write to a directory.
 func Bodies(ctx context.Context, dir string, s storage.Store, opts BodyOptions) (n int, err error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return 0, fmt.Errorf("export: %w", err)
@@ -260,7 +261,7 @@ func (w *bodyWriter) readManifest(r io.Reader, head []byte) (size int64, last ma
 		}
 		size += int64(len(line))
 		if last.File == "" && w.opts.Damaged != nil {
-			w.opts.Damaged(last.damage())
+			w.opts.Damaged(last.damaged())
 		}
 	}
 }
